@@ -1,0 +1,48 @@
+# `make demo` shows what Aurum does; `make test` runs every test. Both build what they need into ./.venv and ./target.
+
+PYTHON ?= python3
+VENV := $(CURDIR)/.venv
+BIN := $(VENV)/bin
+WASM := wasm32-unknown-unknown
+SOURCES := $(shell find core host-cli host-python wit -type f -not -path '*/__pycache__/*') Cargo.toml Cargo.lock pyproject.toml
+
+.PHONY: demo test test-rust test-python lint bench js toolchain clean
+
+# A throw-away project, three runs of a real training script, two of them at once, and what is left of them.
+demo: $(VENV)/installed
+	PATH="$(BIN):$$PATH" sh tests/demo/demo.sh
+
+test: test-rust test-python
+
+test-rust: toolchain
+	cargo test --workspace --locked
+
+test-python: $(VENV)/installed
+	$(BIN)/python -m pytest
+
+lint: toolchain $(VENV)/installed
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- --deny warnings
+	$(BIN)/python -m mypy.stubtest aurum
+
+# Ratios to a floor measured in the same run; nothing here passes or fails by a clock.
+bench: $(VENV)/installed
+	$(BIN)/python tests/bench/run.py
+
+# The viewer for browsers and Node: an ES module in target/js.
+js: toolchain
+	cargo run --locked --quiet --package aurum-js -- target/js
+
+# `pip install .` builds the extension and the native `au`, and puts both where they belong.
+$(VENV)/installed: $(SOURCES) | toolchain
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[test]'
+	touch $@
+
+# rustup brings the target by itself with a toolchain that it installs; here for a toolchain that was there before.
+toolchain:
+	@if [ -z "$$AURUM_CORE_WASM" ] && [ -z "$$(ls -A "$$(rustc --print target-libdir --target $(WASM))" 2>/dev/null)" ] \
+		&& command -v rustup >/dev/null; then rustup target add $(WASM); fi
+
+clean:
+	rm -rf target $(VENV) demo build dist

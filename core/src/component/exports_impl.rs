@@ -1,0 +1,231 @@
+//! The exports, each delegating to the module that owns the rule.
+
+use std::cell::RefCell;
+
+use super::Component;
+use super::aurum::tracker::types::{Failure as WitFailure, FailureKind as WitKind};
+use super::exports::aurum::tracker::{datasets, experiments, history, project, view};
+use super::ports_impl::ports;
+use crate::completion::{self, Finished};
+use crate::error::{Failure, FailureKind};
+use crate::metrics::Number;
+use crate::models::{self, Found};
+use crate::parameters::{self, Declared, Parameter, Source};
+use crate::ports::ByteStream;
+use crate::record::Status;
+use crate::run::{Options, Run};
+
+impl From<Failure> for WitFailure {
+    fn from(failure: Failure) -> Self {
+        let kind = match failure.kind {
+            FailureKind::Usage => WitKind::Usage,
+            FailureKind::NotAProject => WitKind::NotAProject,
+            FailureKind::AlreadyAProject => WitKind::AlreadyAProject,
+            FailureKind::InTheWay => WitKind::InTheWay,
+            FailureKind::NoIdentity => WitKind::NoIdentity,
+            FailureKind::UnknownExperiment => WitKind::UnknownExperiment,
+            FailureKind::AmbiguousExperiment => WitKind::AmbiguousExperiment,
+            FailureKind::UnknownParameter => WitKind::UnknownParameter,
+            FailureKind::InvalidValue => WitKind::InvalidValue,
+            FailureKind::NoModel => WitKind::NoModel,
+            FailureKind::Unreadable => WitKind::Unreadable,
+            FailureKind::Denied => WitKind::Denied,
+            FailureKind::Unavailable => WitKind::Unavailable,
+        };
+        Self { kind, message: failure.message, hints: failure.hints }
+    }
+}
+
+impl project::Guest for Component {
+    fn init() -> Result<project::Created, WitFailure> {
+        let crate::project::Created { repository, commit, paths } = crate::project::init(&ports())?;
+        Ok(project::Created { repository, commit, paths })
+    }
+
+    fn recover() -> Result<project::Recovery, WitFailure> {
+        let ports = ports();
+        crate::project::require(&ports)?;
+        let recovery = completion::recover(&ports)?;
+        completion::clear_stale_references(&ports)?;
+        Ok(project::Recovery {
+            recovered: recovery
+                .recovered
+                .into_iter()
+                .map(|Finished { id, status, commit, tag }| project::Recovered { id, status: status.to_string(), commit, tag })
+                .collect(),
+            failures: recovery.failures.into_iter().map(Into::into).collect(),
+        })
+    }
+}
+
+impl experiments::Guest for Component {
+    type Run = Run;
+
+    fn resolve_parameters(
+        declared: Vec<experiments::Declared>,
+        arguments: Vec<String>,
+        lenient: bool,
+        reserved: Vec<String>,
+    ) -> Result<experiments::Resolution, WitFailure> {
+        let declared = declared
+            .into_iter()
+            .map(|experiments::Declared { name, default }| {
+                let default = default.map(|text| json(&name, &text)).transpose()?;
+                Ok(Declared { name, default })
+            })
+            .collect::<Result<Vec<_>, Failure>>()?;
+        let resolution = parameters::resolve(&declared, &arguments, lenient, &reserved)?;
+        let parameter = |parameter: Parameter| experiments::Parameter {
+            name: parameter.name,
+            value: parameter.value.to_string(),
+            source: match parameter.source {
+                Source::Code => experiments::Source::Code,
+                Source::CommandLine => experiments::Source::CommandLine,
+            },
+        };
+        Ok(experiments::Resolution {
+            parameters: resolution.parameters.into_iter().map(parameter).collect(),
+            warnings: resolution.warnings,
+        })
+    }
+
+    fn start(options: experiments::RunOptions) -> Result<experiments::Run, WitFailure> {
+        let experiments::RunOptions { name, parent, script, arguments, directory } = options;
+        let run = Run::start(&ports(), Options { name, parent, script, arguments, directory })?;
+        Ok(experiments::Run::new(run))
+    }
+
+    fn reopen(id: String) -> Result<experiments::Run, WitFailure> {
+        Ok(experiments::Run::new(Run::reopen(&ports(), &id)?))
+    }
+
+    fn find_model(
+        name: String,
+        experiment: Option<String>,
+        script: Option<String>,
+    ) -> Result<experiments::ModelLocation, WitFailure> {
+        let ports = ports();
+        crate::project::require(&ports)?;
+        Ok(location(models::find(&ports, &name, experiment.as_deref(), None, script.as_deref())?))
+    }
+}
+
+impl experiments::GuestRun for Run {
+    fn id(&self) -> String {
+        Run::id(self).to_owned()
+    }
+
+    fn set_parameters(&self, parameters: Vec<experiments::Parameter>) -> Result<(), WitFailure> {
+        let parameters = parameters
+            .into_iter()
+            .map(|experiments::Parameter { name, value, source }| {
+                let value = json(&name, &value)?;
+                let source = match source {
+                    experiments::Source::Code => Source::Code,
+                    experiments::Source::CommandLine => Source::CommandLine,
+                };
+                Ok(Parameter { name, value, source })
+            })
+            .collect::<Result<Vec<_>, Failure>>()?;
+        Ok(Run::set_parameters(self, &parameters)?)
+    }
+
+    fn intern(&self, name: String) -> Result<u32, WitFailure> {
+        Ok(Run::intern(self, &name)?)
+    }
+
+    fn log_one(&self, metric: u32, value: f64, step: Option<u64>) -> Result<(), WitFailure> {
+        Ok(Run::log_one(self, metric, value, step)?)
+    }
+
+    fn log(&self, measurements: Vec<experiments::Measurement>, step: Option<u64>) -> Result<(), WitFailure> {
+        let number = |experiments::Measurement { name, value }| {
+            let value = match value {
+                experiments::Number::Float(value) => Number::Float(value),
+                experiments::Number::Integer(value) => Number::Integer(value),
+                experiments::Number::Digits(digits) => Number::from_digits(&name, digits)?,
+            };
+            Ok((name, value))
+        };
+        let measurements = measurements.into_iter().map(number).collect::<Result<Vec<_>, Failure>>()?;
+        Ok(Run::log(self, &measurements, step)?)
+    }
+
+    fn output(&self, stream: experiments::OutputStream, bytes: Vec<u8>) -> Result<(), WitFailure> {
+        let stream = match stream {
+            experiments::OutputStream::Stdout => 1,
+            experiments::OutputStream::Stderr => 2,
+        };
+        Ok(Run::output(self, stream, &bytes)?)
+    }
+
+    fn save_model(
+        &self,
+        name: String,
+        contents: experiments::ByteStream,
+    ) -> Result<experiments::ModelLocation, WitFailure> {
+        Ok(location(Run::save_model(self, &name, ByteStream(Box::new(contents)))?))
+    }
+
+    fn find_model(&self, name: String, experiment: Option<String>) -> Result<experiments::ModelLocation, WitFailure> {
+        Ok(location(Run::find_model(self, &name, experiment.as_deref())?))
+    }
+
+    fn finish(
+        &self,
+        outcome: experiments::Outcome,
+        problem: Option<String>,
+    ) -> Result<experiments::FinishedRun, WitFailure> {
+        let status = match outcome {
+            experiments::Outcome::Finished => Status::Finished,
+            experiments::Outcome::Failed => Status::Failed,
+            experiments::Outcome::Interrupted => Status::Interrupted,
+        };
+        let Finished { id, commit, tag, .. } = Run::finish(self, status, problem)?;
+        Ok(experiments::FinishedRun { id, commit, tag })
+    }
+}
+
+fn location(found: Found) -> experiments::ModelLocation {
+    experiments::ModelLocation { experiment: found.experiment, digest: found.model.digest, size: found.model.size }
+}
+
+fn json(name: &str, text: &str) -> Result<serde_json::Value, Failure> {
+    serde_json::from_str(text)
+        .map_err(|error| Failure::new(FailureKind::InvalidValue, format!("The value of `{name}` is not JSON: {error}")))
+}
+
+/// A listing and where it stands.
+pub(crate) struct Listing(RefCell<crate::history::Listing>);
+
+impl history::Guest for Component {
+    type Listing = Listing;
+
+    fn query(selector: Option<String>) -> Result<history::Listing, WitFailure> {
+        let listing = crate::history::query(&ports(), selector.as_deref())?;
+        Ok(history::Listing::new(Listing(RefCell::new(listing))))
+    }
+}
+
+impl history::GuestListing for Listing {
+    fn next(&self) -> Result<Option<String>, WitFailure> {
+        Ok(self.0.borrow_mut().next_page()?)
+    }
+}
+
+impl view::Guest for Component {
+    fn rows(records: Vec<u8>, selector: Option<String>) -> Result<String, WitFailure> {
+        Ok(crate::history::rows(&records, selector.as_deref())?)
+    }
+}
+
+impl datasets::Guest for Component {
+    fn examine(url: String) -> Result<datasets::Attributes, WitFailure> {
+        let attributes = crate::datasets::examine(&ports(), &url)?;
+        Ok(datasets::Attributes {
+            size: attributes.size,
+            entity_tag: attributes.entity_tag,
+            last_modified: attributes.last_modified,
+        })
+    }
+}

@@ -1,0 +1,334 @@
+//! The core's ports, each forwarding to the host's import.
+
+use std::any::Any;
+use std::rc::Rc;
+
+use super::aurum::tracker::{
+    clock, entropy, interpreter, journal, machine, progress, remote, repository, repository_edit, store, types, workspace,
+    workspace_edit,
+};
+use crate::error::PortError;
+use crate::ports::{self, PortResult, Ports};
+
+/// Every import as a port.
+pub(super) fn ports() -> Ports {
+    Ports {
+        repository: Rc::new(Imports),
+        repository_edit: Rc::new(Imports),
+        workspace: Rc::new(Imports),
+        workspace_edit: Rc::new(Imports),
+        journal: Rc::new(Imports),
+        store: Rc::new(Imports),
+        remote: Rc::new(Imports),
+        clock: Rc::new(Imports),
+        entropy: Rc::new(Imports),
+        machine: Rc::new(Imports),
+        interpreter: Rc::new(Imports),
+        progress: Rc::new(Imports),
+    }
+}
+
+struct Imports;
+
+impl From<types::Error> for PortError {
+    fn from(error: types::Error) -> Self {
+        match error {
+            types::Error::Denied(text) => Self::Denied(text),
+            types::Error::Conflict(text) => Self::Conflict(text),
+            types::Error::InvalidPath(text) => Self::InvalidPath(text),
+            types::Error::NoSpace(text) => Self::NoSpace(text),
+            types::Error::Other(text) => Self::Other(text),
+        }
+    }
+}
+
+struct Changes(repository::ChangeSet);
+
+impl ports::ChangeSet for Changes {
+    fn length(&self) -> u32 {
+        self.0.length()
+    }
+
+    fn page(&self, offset: u32, limit: u32) -> Vec<ports::Change> {
+        let change = |change: repository::Change| ports::Change {
+            path: change.path,
+            kind: match change.kind {
+                repository::ChangeKind::Modified => ports::ChangeKind::Modified,
+                repository::ChangeKind::Deleted => ports::ChangeKind::Deleted,
+                repository::ChangeKind::Untracked => ports::ChangeKind::Untracked,
+                repository::ChangeKind::Repository => ports::ChangeKind::Repository,
+            },
+            size: change.size,
+            modified: change.modified,
+        };
+        self.0.page(offset, limit).into_iter().map(change).collect()
+    }
+}
+
+impl ports::Repository for Imports {
+    fn standing(&self) -> PortResult<ports::Standing> {
+        Ok(match repository::read_standing()? {
+            repository::Standing::Absent => ports::Standing::Absent,
+            repository::Standing::Root => ports::Standing::Root,
+            repository::Standing::Below(root) => ports::Standing::Below(root),
+            repository::Standing::Bare => ports::Standing::Bare,
+        })
+    }
+
+    fn head(&self) -> PortResult<ports::Head> {
+        let repository::Head { commit, tree, branch, operation } = repository::read_head()?;
+        Ok(ports::Head { commit, tree, branch, operation })
+    }
+
+    fn identity(&self) -> PortResult<Option<ports::Identity>> {
+        let identity = repository::read_identity()?;
+        Ok(identity.map(|repository::Identity { name, email }| ports::Identity { name, email }))
+    }
+
+    fn setting(&self, key: &str) -> PortResult<Option<String>> {
+        Ok(repository::setting(key)?)
+    }
+
+    fn references(&self, prefix: &str, after: Option<&str>, limit: u32) -> PortResult<Vec<ports::Reference>> {
+        let references = repository::references(prefix, after, limit)?;
+        Ok(references.into_iter().map(|repository::Reference { name, target }| ports::Reference { name, target }).collect())
+    }
+
+    fn read_files(&self, locations: &[ports::Location]) -> PortResult<Vec<Option<Vec<u8>>>> {
+        let locations: Vec<_> = locations.iter().map(location).collect();
+        Ok(repository::read_files(&locations)?)
+    }
+
+    fn list_folder(&self, folder: &ports::Location) -> PortResult<Vec<String>> {
+        Ok(repository::list_folder(&location(folder))?)
+    }
+
+    fn read_staged(&self, path: &str) -> PortResult<Option<Vec<u8>>> {
+        Ok(repository::read_staged(path)?)
+    }
+
+    fn changes(&self, markers: &[&str]) -> PortResult<Box<dyn ports::ChangeSet>> {
+        let markers: Vec<String> = markers.iter().map(|marker| (*marker).to_owned()).collect();
+        Ok(Box::new(Changes(repository::changes(&markers)?)))
+    }
+}
+
+fn location(location: &ports::Location) -> repository::Location {
+    repository::Location { root: location.root.clone(), path: location.path.clone() }
+}
+
+struct Tree(repository_edit::TreeEdit);
+
+impl ports::TreeEdit for Tree {
+    fn take(&mut self, changes: &dyn ports::ChangeSet, positions: &[u32]) -> PortResult<Vec<u32>> {
+        let changes: &dyn Any = changes;
+        let Some(Changes(changes)) = changes.downcast_ref() else {
+            return Err(PortError::Other("the changes are not this host's".to_owned()));
+        };
+        Ok(self.0.take(changes, positions)?)
+    }
+
+    fn put(&mut self, path: &str, blob: &str) -> PortResult<()> {
+        Ok(self.0.put(path, blob)?)
+    }
+
+    fn remove(&mut self, path: &str) -> PortResult<()> {
+        Ok(self.0.remove(path)?)
+    }
+
+    fn write(&mut self) -> PortResult<String> {
+        Ok(self.0.write()?)
+    }
+}
+
+struct Blob(repository_edit::BlobWriter);
+
+impl ports::BlobWriter for Blob {
+    fn write(&mut self, bytes: &[u8]) -> PortResult<()> {
+        Ok(self.0.write(bytes)?)
+    }
+
+    fn size(&self) -> u64 {
+        self.0.size()
+    }
+
+    fn finish(self: Box<Self>) -> PortResult<String> {
+        Ok(repository_edit::BlobWriter::finish(self.0)?)
+    }
+}
+
+impl ports::RepositoryEdit for Imports {
+    fn create(&self) -> PortResult<()> {
+        Ok(repository_edit::create()?)
+    }
+
+    fn begin_tree(&self, base: Option<&str>) -> PortResult<Box<dyn ports::TreeEdit>> {
+        Ok(Box::new(Tree(repository_edit::TreeEdit::begin(base)?)))
+    }
+
+    fn begin_blob(&self) -> PortResult<Box<dyn ports::BlobWriter>> {
+        Ok(Box::new(Blob(repository_edit::BlobWriter::begin()?)))
+    }
+
+    fn commit(&self, plan: &ports::CommitPlan) -> PortResult<String> {
+        let ports::CommitPlan { tree, parents, signature, message } = plan.clone();
+        let signature = repository_edit::Signature {
+            name: signature.identity.name,
+            email: signature.identity.email,
+            seconds: signature.seconds,
+            offset_minutes: signature.offset_minutes,
+        };
+        Ok(repository_edit::commit(&repository_edit::CommitPlan { tree, parents, signature, message })?)
+    }
+
+    fn set_reference(&self, name: &str, expected: Option<&str>, target: &str, durable: bool) -> PortResult<()> {
+        Ok(repository_edit::set_reference(name, expected, target, durable)?)
+    }
+
+    fn remove_references(&self, names: &[String]) -> PortResult<()> {
+        Ok(repository_edit::remove_references(names)?)
+    }
+
+    fn stage(&self, entries: &[(String, String)]) -> PortResult<()> {
+        let staged = |(path, blob): &(String, String)| repository_edit::Staged { path: path.clone(), blob: blob.clone() };
+        Ok(repository_edit::stage(&entries.iter().map(staged).collect::<Vec<_>>())?)
+    }
+}
+
+impl ports::Workspace for Imports {
+    fn inspect(&self, path: &str) -> PortResult<Option<ports::FileKind>> {
+        let kind = workspace::inspect(path)?;
+        Ok(kind.map(|kind| match kind {
+            workspace::Kind::File => ports::FileKind::File,
+            workspace::Kind::Directory => ports::FileKind::Directory,
+            workspace::Kind::Other => ports::FileKind::Other,
+        }))
+    }
+
+    fn read(&self, path: &str) -> PortResult<Option<Vec<u8>>> {
+        Ok(workspace::read(path)?)
+    }
+
+    fn list_names(&self, path: &str) -> PortResult<Vec<String>> {
+        Ok(workspace::list_names(path)?)
+    }
+}
+
+impl ports::WorkspaceEdit for Imports {
+    fn make_directory(&self, path: &str) -> PortResult<()> {
+        Ok(workspace_edit::make_directory(path)?)
+    }
+
+    fn write(&self, path: &str, contents: &[u8]) -> PortResult<()> {
+        Ok(workspace_edit::write(path, contents)?)
+    }
+
+    fn remove(&self, path: &str) -> PortResult<()> {
+        Ok(workspace_edit::remove(path)?)
+    }
+}
+
+struct Writer(journal::Writer);
+
+impl ports::JournalWriter for Writer {
+    fn append(&self, bytes: &[u8]) -> PortResult<()> {
+        Ok(self.0.append(bytes)?)
+    }
+
+    fn sync(&self) -> PortResult<()> {
+        Ok(self.0.sync()?)
+    }
+
+    fn truncate(&self, length: u64) -> PortResult<()> {
+        Ok(self.0.truncate(length)?)
+    }
+}
+
+impl ports::Journal for Imports {
+    fn entries(&self) -> PortResult<Vec<ports::JournalEntry>> {
+        let entry =
+            |journal::Entry { id, held, size, modified }| ports::JournalEntry { id, held, size, modified };
+        Ok(journal::entries()?.into_iter().map(entry).collect())
+    }
+
+    fn read(&self, id: &str, offset: u64, limit: u32) -> PortResult<Vec<u8>> {
+        Ok(journal::read(id, offset, limit)?)
+    }
+
+    fn remove(&self, id: &str) -> PortResult<()> {
+        Ok(journal::remove(id)?)
+    }
+
+    fn create(&self, id: &str) -> PortResult<Box<dyn ports::JournalWriter>> {
+        Ok(Box::new(Writer(journal::Writer::create(id)?)))
+    }
+
+    fn open(&self, id: &str) -> PortResult<Option<Box<dyn ports::JournalWriter>>> {
+        Ok(journal::Writer::open(id)?.map(|writer| Box::new(Writer(writer)) as Box<dyn ports::JournalWriter>))
+    }
+}
+
+impl ports::Store for Imports {
+    fn add(&self, bytes: ports::ByteStream) -> PortResult<ports::Stored> {
+        let stream: Box<store::ByteStream> =
+            bytes.0.downcast().map_err(|_| PortError::Other("the bytes are not this host's".to_owned()))?;
+        let store::Stored { digest, size } = store::add(*stream)?;
+        Ok(ports::Stored { digest, size })
+    }
+
+    fn has(&self, digest: &str) -> PortResult<bool> {
+        Ok(store::has(digest)?)
+    }
+}
+
+impl ports::Remote for Imports {
+    fn stat(&self, url: &str) -> PortResult<Option<ports::RemoteAttributes>> {
+        let attributes = remote::stat(url)?;
+        Ok(attributes.map(|remote::Attributes { size, entity_tag, last_modified }| ports::RemoteAttributes {
+            size,
+            entity_tag,
+            last_modified,
+        }))
+    }
+}
+
+impl ports::Clock for Imports {
+    fn now(&self) -> u64 {
+        clock::now()
+    }
+
+    fn offset_minutes(&self) -> i16 {
+        clock::offset_minutes()
+    }
+}
+
+impl ports::Entropy for Imports {
+    fn bytes(&self, count: u32) -> Vec<u8> {
+        entropy::bytes(count)
+    }
+}
+
+impl ports::Machine for Imports {
+    fn describe(&self) -> ports::MachineFacts {
+        let machine::Facts { system, release, architecture, processors, memory } = machine::describe();
+        ports::MachineFacts { system, release, architecture, processors, memory }
+    }
+}
+
+impl ports::Interpreter for Imports {
+    fn describe(&self) -> Option<ports::InterpreterFacts> {
+        let facts = interpreter::describe();
+        facts.map(|interpreter::Facts { implementation, version }| ports::InterpreterFacts { implementation, version })
+    }
+
+    fn packages(&self) -> Vec<ports::Package> {
+        let package = |interpreter::Distribution { name, version }| ports::Package { name, version };
+        interpreter::packages().into_iter().map(package).collect()
+    }
+}
+
+impl ports::Progress for Imports {
+    fn warn(&self, message: &str, hints: &[String]) {
+        progress::warn(message, hints);
+    }
+}

@@ -1,0 +1,366 @@
+//! What a journal tells: one event a frame.
+//!
+//! Rare events are JSON. Metric values are packed, since there may be millions: LEB128 variable-length integers, doubles
+//! as 8 little-endian bytes.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::error::{Failure, FailureKind, Result};
+use crate::metrics::Number;
+use crate::parameters::Source;
+use crate::ports::{MachineFacts, Package};
+use crate::record::{Input, Model, Status};
+use crate::snapshot::LeftOut;
+
+/// All that is fixed when a run starts, so that finishing it twice gives the same commit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Started {
+    /// The experiment's id.
+    pub id: String,
+    /// A name given by the user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The experiment that this one is a part of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+    /// Milliseconds since 1970.
+    pub time: u64,
+    /// Minutes east of UTC.
+    pub offset_minutes: i16,
+    /// Who commits: name and address.
+    pub identity: (String, String),
+    /// HEAD's commit.
+    pub head: Option<String>,
+    /// The branch, none when detached.
+    pub branch: Option<String>,
+    /// The working tree as it stood.
+    pub tree: String,
+    /// Whether that is other than HEAD's tree.
+    pub dirty: bool,
+    /// What is not in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOut>,
+    /// How many more there were than `left_out` lists.
+    #[serde(default)]
+    pub left_out_more: u64,
+    /// The script, relative to the root where it lies below it.
+    pub script: Option<String>,
+    /// The command line after the script, secrets taken out.
+    pub arguments: Vec<String>,
+    /// The working folder relative to the root.
+    pub directory: Option<String>,
+    /// The interpreter: implementation and version.
+    pub interpreter: Option<(String, String)>,
+    /// The computer.
+    pub machine: MachineFacts,
+    /// The version of Aurum.
+    pub version: String,
+}
+
+/// A parameter as the run got it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ParameterSet {
+    /// Its name.
+    pub name: String,
+    /// Its value, secrets taken out.
+    pub value: Value,
+    /// Where the value came from.
+    pub source: Source,
+}
+
+/// One value of one metric.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measurement {
+    /// The metric's number within the run.
+    pub metric: u32,
+    /// Its step.
+    pub step: u64,
+    /// Its value.
+    pub value: Number,
+}
+
+/// How a run ended, fixed when its finishing begins.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ending {
+    /// As the record says it.
+    pub status: Status,
+    /// Milliseconds since 1970.
+    pub time: u64,
+    /// The traceback.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+/// One event of a run's life.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event<'a> {
+    /// The first event.
+    Started(Box<Started>),
+    /// What the script could import.
+    Packages(Vec<Package>),
+    /// Parameters set; a later one of the same name replaces the earlier.
+    Parameters(Vec<ParameterSet>),
+    /// A metric gets a number.
+    Metric {
+        /// Counting from 0.
+        number: u32,
+        /// Its name.
+        name: Cow<'a, str>,
+    },
+    /// Values logged in one call.
+    Measured {
+        /// Milliseconds since the start.
+        elapsed: u64,
+        /// Each of them.
+        measurements: Vec<Measurement>,
+    },
+    /// What the script printed.
+    Output {
+        /// 1 stdout, 2 stderr.
+        stream: u8,
+        /// The bytes as they came.
+        bytes: Cow<'a, [u8]>,
+    },
+    /// A model saved; a later one of the same name replaces the earlier.
+    Model {
+        /// Its name.
+        name: String,
+        /// Where its bytes are.
+        model: Model,
+    },
+    /// A model of another experiment loaded.
+    Input(Input),
+    /// Finishing has begun: nothing is logged after this.
+    Finishing(Ending),
+    /// The commit is on stable storage.
+    Committed(String),
+    /// The tag is, too.
+    Done,
+}
+
+const STARTED: u8 = 1;
+const PACKAGES: u8 = 2;
+const PARAMETERS: u8 = 3;
+const METRIC: u8 = 4;
+const MEASURED: u8 = 5;
+const OUTPUT: u8 = 6;
+const MODEL: u8 = 7;
+const INPUT: u8 = 8;
+const FINISHING: u8 = 9;
+const COMMITTED: u8 = 10;
+const DONE: u8 = 11;
+
+#[derive(Serialize, Deserialize)]
+struct NamedModel {
+    name: String,
+    model: Model,
+}
+
+impl Event<'_> {
+    /// The type byte of the frame.
+    pub fn kind(&self) -> u8 {
+        match self {
+            Self::Started(_) => STARTED,
+            Self::Packages(_) => PACKAGES,
+            Self::Parameters(_) => PARAMETERS,
+            Self::Metric { .. } => METRIC,
+            Self::Measured { .. } => MEASURED,
+            Self::Output { .. } => OUTPUT,
+            Self::Model { .. } => MODEL,
+            Self::Input(_) => INPUT,
+            Self::Finishing(_) => FINISHING,
+            Self::Committed(_) => COMMITTED,
+            Self::Done => DONE,
+        }
+    }
+
+    /// Appends the frame's payload.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Started(started) => json(out, started),
+            Self::Packages(packages) => json(out, packages),
+            Self::Parameters(parameters) => json(out, parameters),
+            Self::Metric { number, name } => {
+                varint(out, u64::from(*number));
+                out.extend_from_slice(name.as_bytes());
+            }
+            Self::Measured { elapsed, measurements } => {
+                varint(out, *elapsed);
+                for measurement in measurements {
+                    measured(out, measurement.metric, measurement.step, &measurement.value);
+                }
+            }
+            Self::Output { stream, bytes } => {
+                out.push(*stream);
+                out.extend_from_slice(bytes);
+            }
+            Self::Model { name, model } => json(out, &NamedModel { name: name.clone(), model: model.clone() }),
+            Self::Input(input) => json(out, input),
+            Self::Finishing(ending) => json(out, ending),
+            Self::Committed(commit) => out.extend_from_slice(commit.as_bytes()),
+            Self::Done => {}
+        }
+    }
+}
+
+impl<'a> Event<'a> {
+    /// Reads a frame's payload.
+    ///
+    /// # Errors
+    /// `Unreadable` for a type or a content that this version does not know: the journal is then left for one that does.
+    pub fn decode(kind: u8, payload: &'a [u8]) -> Result<Self> {
+        let event = match kind {
+            STARTED => from_json(payload).map(|started| Self::Started(Box::new(started))),
+            PACKAGES => from_json(payload).map(Self::Packages),
+            PARAMETERS => from_json(payload).map(Self::Parameters),
+            METRIC => read_metric(payload),
+            MEASURED => read_measured(payload),
+            OUTPUT => payload
+                .split_first()
+                .map(|(stream, bytes)| Self::Output { stream: *stream, bytes: Cow::Borrowed(bytes) }),
+            MODEL => from_json(payload).map(|NamedModel { name, model }| Self::Model { name, model }),
+            INPUT => from_json(payload).map(Self::Input),
+            FINISHING => from_json(payload).map(Self::Finishing),
+            COMMITTED => std::str::from_utf8(payload).ok().map(|commit| Self::Committed(commit.to_owned())),
+            DONE => Some(Self::Done),
+            _ => None,
+        };
+        event.ok_or_else(|| {
+            Failure::new(FailureKind::Unreadable, format!("The journal holds an event of type {kind} that this version can't read"))
+                .hint("Finish the run with the version of Aurum that started it, or a newer one")
+        })
+    }
+}
+
+/// Appends one value of one metric to the payload of a `Measured` event.
+pub fn measured(out: &mut Vec<u8>, metric: u32, step: u64, value: &Number) {
+    varint(out, u64::from(metric));
+    varint(out, step);
+    match value {
+        Number::Float(value) => {
+            out.push(0);
+            out.extend_from_slice(&value.to_le_bytes());
+        }
+        Number::Integer(value) => {
+            out.push(1);
+            out.extend_from_slice(&value.to_le_bytes());
+        }
+        Number::Digits(digits) => {
+            out.push(2);
+            varint(out, digits.len() as u64);
+            out.extend_from_slice(digits.as_bytes());
+        }
+    }
+}
+
+/// Begins the payload of a `Measured` event.
+pub fn begin_measured(out: &mut Vec<u8>, elapsed: u64) {
+    varint(out, elapsed);
+}
+
+/// The type of a `Measured` event, for writers that pack its payload themselves.
+pub const MEASURED_KIND: u8 = MEASURED;
+/// The type of an `Output` event, likewise.
+pub const OUTPUT_KIND: u8 = OUTPUT;
+
+fn read_metric<'a>(mut payload: &'a [u8]) -> Option<Event<'a>> {
+    let number = u32::try_from(read_varint(&mut payload)?).ok()?;
+    Some(Event::Metric { number, name: Cow::Borrowed(std::str::from_utf8(payload).ok()?) })
+}
+
+fn read_measured<'a>(mut payload: &[u8]) -> Option<Event<'a>> {
+    let rest = &mut payload;
+    let elapsed = read_varint(rest)?;
+    let mut measurements = Vec::new();
+    while !rest.is_empty() {
+        let metric = u32::try_from(read_varint(rest)?).ok()?;
+        let step = read_varint(rest)?;
+        let value = match take(rest, 1)?[0] {
+            0 => Number::Float(f64::from_le_bytes(take(rest, 8)?.try_into().ok()?)),
+            1 => Number::Integer(i64::from_le_bytes(take(rest, 8)?.try_into().ok()?)),
+            2 => {
+                let length = usize::try_from(read_varint(rest)?).ok()?;
+                Number::Digits(std::str::from_utf8(take(rest, length)?).ok()?.to_owned())
+            }
+            _ => return None,
+        };
+        measurements.push(Measurement { metric, step, value });
+    }
+    Some(Event::Measured { elapsed, measurements })
+}
+
+fn take<'a>(bytes: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
+    let (front, rest) = bytes.split_at_checked(count)?;
+    *bytes = rest;
+    Some(front)
+}
+
+fn varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        #[expect(clippy::cast_possible_truncation, reason = "seven bits at a time are what the encoding takes")]
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "less than 0x80")]
+    out.push(value as u8);
+}
+
+fn read_varint(bytes: &mut &[u8]) -> Option<u64> {
+    let mut value = 0u64;
+    for shift in (0..64).step_by(7) {
+        let byte = take(bytes, 1)?[0];
+        value |= u64::from(byte & 0x7f).checked_shl(shift)?;
+        if byte & 0x80 == 0 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+fn json(out: &mut Vec<u8>, value: &impl Serialize) {
+    // Writing to memory can't fail, and no type here has keys that are not text.
+    let _ = serde_json::to_writer(out, value);
+}
+
+fn from_json<T: for<'de> Deserialize<'de>>(payload: &[u8]) -> Option<T> {
+    serde_json::from_slice(payload).ok()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn number() -> impl Strategy<Value = Number> {
+        prop_oneof![
+            any::<f64>().prop_filter("comparable", |value| !value.is_nan()).prop_map(Number::Float),
+            any::<i64>().prop_map(Number::Integer),
+            "-?[1-9][0-9]{19,40}".prop_map(Number::Digits),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn measurements_survive(elapsed in any::<u64>(), values in proptest::collection::vec((any::<u32>(), any::<u64>(), number()), 0..20)) {
+            let measurements: Vec<_> = values.into_iter().map(|(metric, step, value)| Measurement { metric, step, value }).collect();
+            let event = Event::Measured { elapsed, measurements };
+            let mut payload = Vec::new();
+            event.encode(&mut payload);
+            prop_assert_eq!(Event::decode(event.kind(), &payload).unwrap(), event);
+        }
+
+        #[test]
+        fn garbage_does_not_panic(kind in any::<u8>(), payload in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let _ = Event::decode(kind, &payload);
+        }
+    }
+
+    #[test]
+    fn an_unknown_type_is_refused_rather_than_skipped() {
+        assert_eq!(Event::decode(200, b"").unwrap_err().kind, FailureKind::Unreadable);
+    }
+}

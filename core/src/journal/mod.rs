@@ -1,0 +1,9 @@
+//! The append-only log that *is* a running experiment: whatever a call accepted is in it, and nothing else is known.
+//!
+//! The format is documented in `docs/record-format.md`. A journal is a sequence of [`frame`]s, each of which holds one
+//! [`event::Event`]; a [`reader::Reader`] walks them in order, in flat memory, and stops at a torn tail.
+
+pub mod event;
+pub mod fold;
+pub mod frame;
+pub mod reader;

@@ -1,0 +1,36 @@
+//! Where things stand in the repository. `docs/record-format.md` documents these names: a change here is a change of
+//! the format.
+
+/// The file that makes a folder a project.
+pub const CONFIG: &str = ".au/config";
+/// The folder of experiments, in their own commits alone.
+pub const EXPERIMENTS: &str = ".au/experiments";
+/// Before the id in the tag of an experiment.
+pub const TAGS: &str = "refs/tags/au/";
+/// Before the id in the reference that keeps a running experiment's snapshot from `git gc`.
+pub const RUNNING: &str = "refs/aurum/running/";
+
+/// What an experiment is and what came of it.
+pub fn record(id: &str) -> String {
+    format!("{EXPERIMENTS}/{id}/record.json")
+}
+
+/// Every value of every metric, one JSON object a line.
+pub fn metrics(id: &str) -> String {
+    format!("{EXPERIMENTS}/{id}/metrics.jsonl")
+}
+
+/// The packages, in the form that pip reads.
+pub fn requirements(id: &str) -> String {
+    format!("{EXPERIMENTS}/{id}/requirements.txt")
+}
+
+/// What the script printed.
+pub fn log(id: &str) -> String {
+    format!("logs/{id}.log")
+}
+
+/// The tag as people write it.
+pub fn tag(id: &str) -> String {
+    format!("au/{id}")
+}

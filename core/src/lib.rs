@@ -1,0 +1,59 @@
+//! The tracking logic of Aurum: every rule, format and name, and the messages that carry meaning.
+//!
+//! The core has no ambient authority. It reaches the world through [`ports`] alone, so that the same code runs as a
+//! WebAssembly component inside the native hosts (`component`), as a viewer in a browser (`js`), and natively under its
+//! own tests ([`testing`]).
+//!
+//! | module | idea |
+//! | --- | --- |
+//! | [`parameters`] | what `name=value` on a command line means |
+//! | [`journal`] | the append-only log that *is* a running experiment |
+//! | [`snapshot`] | which files of the working tree belong to an experiment |
+//! | [`run`] | what a script does to its experiment |
+//! | [`completion`] | from a journal to a commit and a tag: finishing and recovering are the same function |
+//! | [`record`] | what an experiment leaves behind |
+//! | [`history`] | rows and selectors over records |
+//! | [`models`] | which model `load_model` means |
+//! | [`project`] | `au init` |
+
+#![deny(unsafe_code)]
+#![warn(missing_docs)]
+// The entry points of a component and of a wasm-bindgen module are generated, and need `unsafe` to be exported.
+#![cfg_attr(any(feature = "component", feature = "js"), allow(unsafe_code, missing_docs, reason = "generated bindings"))]
+
+#[cfg(all(feature = "component", feature = "js"))]
+compile_error!("the features `component` and `js` each export their own entry points: build one of them");
+
+#[cfg(feature = "component")]
+mod component;
+#[cfg(feature = "js")]
+mod js;
+
+pub mod completion;
+pub mod datasets;
+pub mod error;
+pub mod history;
+pub mod id;
+pub mod journal;
+pub mod layout;
+pub mod metrics;
+pub mod models;
+pub mod output;
+pub mod parameters;
+pub mod ports;
+pub mod project;
+pub mod record;
+pub mod redact;
+pub mod report;
+pub mod run;
+pub mod selector;
+pub mod snapshot;
+#[cfg(test)]
+mod scenarios;
+#[cfg(test)]
+pub mod testing;
+pub mod time;
+pub mod value;
+pub mod working_tree;
+
+pub use error::{Failure, FailureKind, PortError, Result};

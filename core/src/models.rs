@@ -1,0 +1,78 @@
+//! Which model `load_model` means.
+
+use crate::error::{Failure, FailureKind, Result};
+use crate::history;
+use crate::ports::Ports;
+use crate::record::{Model, Record, Status};
+
+/// A model and the experiment that saved it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The experiment's id.
+    pub experiment: String,
+    /// Where its bytes are.
+    pub model: Model,
+}
+
+/// The model of that name of the experiment that a selector names; without a selector, the parent's, else that of the
+/// newest finished run of the same script that has one.
+///
+/// # Errors
+/// `NoModel` when there is none, or when its bytes are not in this clone; `UnknownExperiment` and `AmbiguousExperiment` for
+/// the selector.
+pub fn find(
+    ports: &Ports,
+    name: &str,
+    selector: Option<&str>,
+    parent: Option<&str>,
+    script: Option<&str>,
+) -> Result<Found> {
+    let found = if let Some(selector) = selector {
+        let record = history::one(ports, selector)?;
+        of(&record, name).ok_or_else(|| {
+            let failure =
+                Failure::new(FailureKind::NoModel, format!("The experiment `{}` saved no model named `{name}`", record.id));
+            let names: Vec<_> = record.models.keys().map(|name| format!("`{name}`")).collect();
+            if names.is_empty() {
+                failure.hint("Save one with `au.save_model(bytes)` before the experiment ends")
+            } else {
+                failure.hint(format!("It saved {}", names.join(", ")))
+            }
+        })?
+    } else {
+        let of_parent = parent.and_then(|parent| history::one(ports, parent).ok()).and_then(|record| of(&record, name));
+        match of_parent {
+            Some(found) => found,
+            None => newest(ports, name, script)?,
+        }
+    };
+    if !ports.store.has(&found.model.digest)? {
+        return Err(Failure::new(
+            FailureKind::NoModel,
+            format!("The bytes of the model `{name}` of `{}` are not in this clone", found.experiment),
+        )
+        .hint("Models stay on the machine that saved them: copy `.git/aurum/store` from there"));
+    }
+    Ok(found)
+}
+
+fn of(record: &Record, name: &str) -> Option<Found> {
+    record.models.get(name).map(|model| Found { experiment: record.id.clone(), model: model.clone() })
+}
+
+fn newest(ports: &Ports, name: &str, script: Option<&str>) -> Result<Found> {
+    let mut newest: Option<Record> = None;
+    history::each_record(ports, &mut |record| {
+        let fits = record.status == Status::Finished
+            && record.code.script.as_deref() == script
+            && record.models.contains_key(name);
+        if fits && newest.as_ref().is_none_or(|newest| (&newest.started, &newest.id) < (&record.started, &record.id)) {
+            newest = Some(record);
+        }
+    })?;
+    newest.and_then(|record| of(&record, name)).ok_or_else(|| {
+        let script = script.map_or_else(String::new, |script| format!(" of `{script}`"));
+        Failure::new(FailureKind::NoModel, format!("No finished run{script} saved a model named `{name}`"))
+            .hint("Save one with `au.save_model(bytes)`, or name the experiment: `au.load_model(experiment=\"ID\")`")
+    })
+}

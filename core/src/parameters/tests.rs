@@ -1,0 +1,176 @@
+//! Whole command lines.
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::error::{Failure, FailureKind};
+
+fn declare(defaults: &Value) -> Vec<Declared> {
+    let defaults = defaults.as_object().expect("an object");
+    let declared = |(name, default): (&String, &Value)| Declared { name: name.clone(), default: Some(default.clone()) };
+    defaults.iter().map(declared).collect()
+}
+
+fn words(line: &str) -> Vec<String> {
+    line.split_whitespace().map(str::to_owned).collect()
+}
+
+/// The values that the command line gave, as an object.
+fn given(defaults: &Value, line: &str) -> std::result::Result<Value, Failure> {
+    let resolution = resolve(&declare(defaults), &words(line), false, &[])?;
+    let given = resolution.parameters.into_iter().filter(|parameter| parameter.source == Source::CommandLine);
+    Ok(given.map(|parameter| (parameter.name, parameter.value)).collect::<serde_json::Map<_, _>>().into())
+}
+
+#[test]
+fn every_way_to_give_a_value() {
+    for line in ["a=-1", "-a -1", "-a=-1", "--a -1", "--a=-1", "a=5 --a -1", "--other a=-1", "--other 3 -x a=-1 b.txt"]
+    {
+        assert_eq!(given(&json!({"a": 0}), line).expect(line), json!({"a": -1}), "{line}");
+    }
+    assert_eq!(given(&json!({"a": ""}), "a=b=c").expect("text"), json!({"a": "b=c"}));
+    assert_eq!(given(&json!({"a": null}), "-a -inf").expect("inf"), json!({"a": {"$float": "-Infinity"}}));
+    assert_eq!(given(&json!({"batch_size": 0}), "--batch-size 3").expect("dashes"), json!({"batch_size": 3}));
+    assert_eq!(given(&json!({"batch_size": 0}), "batch-size=3").expect("dashes"), json!({"batch_size": 3}));
+}
+
+#[test]
+fn the_last_giving_wins() {
+    assert_eq!(given(&json!({"a": 0}), "a=1 --a 2 a=oops -a=3").expect("3"), json!({"a": 3}));
+}
+
+#[test]
+fn a_flag_alone_switches_a_bool_on() {
+    let defaults = json!({"fast": false, "lr": 0.5});
+    for line in ["--fast", "--fast --lr 1", "--fast lr=1", "--fast yes", "--fast -x"] {
+        assert_eq!(given(&defaults, line).expect(line)["fast"], json!(true), "{line}");
+    }
+    assert_eq!(given(&defaults, "--fast off").expect("off"), json!({"fast": false}));
+    assert_eq!(given(&defaults, "--fast lots").expect_err("no bool").message, "`fast=lots` is not a bool");
+    let failure = given(&defaults, "--lr --fast").expect_err("no value");
+    assert_eq!((failure.kind, failure.message.as_str()), (FailureKind::InvalidValue, "`--lr` has no value"));
+    assert_eq!(failure.hints, ["Give one as `lr=VALUE`"]);
+}
+
+#[test]
+fn what_is_not_ours_is_left() {
+    let defaults = json!({"a": 0, "h": 0});
+    for line in [
+        "-h",
+        "--help",
+        "-h a.txt",
+        "--no-tracking --verbose --unsafe-parameter-checking",
+        "-- a=1 b=2",
+        "data.txt",
+        "--b=2",
+        "-",
+        "---a",
+        "/tmp/x=y",
+        "https://x/?b=1",
+    ] {
+        assert_eq!(given(&defaults, line).expect(line), json!({}), "{line}");
+    }
+    assert_eq!(given(&json!({"verbose": false}), "--verbose").expect("declared"), json!({"verbose": true}));
+}
+
+#[test]
+fn undeclared_names_stop_the_run() {
+    let failure = given(&json!({"lr": 0.1, "epochs": 3}), "lrr=1 epochs=4 zeta=2").expect_err("unknown");
+    assert_eq!(failure.kind, FailureKind::UnknownParameter);
+    assert_eq!(failure.message, "Unknown parameters: `lrr`, `zeta`");
+    assert_eq!(
+        failure.hints,
+        [
+            "Did you mean `lr`?",
+            "The script declares `epochs`, `lr`",
+            "Let undeclared names pass with `--unsafe-parameter-checking`"
+        ]
+    );
+}
+
+#[test]
+fn without_a_declared_name_all_are_taken() {
+    assert_eq!(given(&json!({}), "b=1 a-b=x --c=2 b=2").expect("all"), json!({"b": 2, "a-b": "x"}));
+}
+
+#[test]
+fn a_name_without_a_value_is_null() {
+    let declared = [Declared { name: "a".to_owned(), default: None }];
+    let resolution = resolve(&declared, &[], false, &[]).expect("resolves");
+    assert_eq!(resolution.parameters, [Parameter { name: "a".to_owned(), value: Value::Null, source: Source::Code }]);
+}
+
+#[test]
+fn reserved_names_earn_a_warning() {
+    let reserved = ["log".to_owned(), "run".to_owned()];
+    let resolution =
+        resolve(&declare(&json!({"log": 1, "lr": 2})), &words("log=2"), false, &reserved).expect("resolves");
+    assert_eq!(resolution.warnings, ["`log` is also a function of aurum: read the parameter as `au.params[\"log\"]`"]);
+    assert_eq!(resolution.parameters[0].value, json!(2));
+}
+
+#[test]
+fn names_that_can_not_be() {
+    for name in ["", "a\nb", &"x".repeat(LONGEST_NAME + 1)] {
+        let failure = resolve(&declare(&json!({ name: 1 })), &[], false, &[]).expect_err(name);
+        assert_eq!(failure.kind, FailureKind::InvalidValue);
+    }
+    let long = format!("{}=1", "x".repeat(LONGEST_NAME + 1));
+    assert_eq!(resolve(&[], &[long], false, &[]).expect_err("long").kind, FailureKind::InvalidValue);
+    assert_eq!(given(&json!({"lr": 1}), "lr =2").expect_err("spaces").message, "`=2` has no name");
+    // Any other name may be declared.
+    assert_eq!(given(&json!({"größe": 1}), "größe=2").expect("declared"), json!({"größe": 2}));
+}
+
+#[test]
+fn sources_are_written_in_words() {
+    assert_eq!(json!([Source::Code, Source::CommandLine]), json!(["code", "command-line"]));
+}
+
+proptest! {
+    #[test]
+    fn no_command_line_is_too_odd(arguments in proptest::collection::vec(any::<String>(), 0..6),
+                                  odd in proptest::collection::vec("-{0,3}[abc_.=é \n-]{0,5}=?[-0-9a]{0,3}", 0..6), lenient: bool) {
+        for declared in [json!({}), json!({"a": 1, "b": true, "a_b": "x", "-": null})] {
+            for arguments in [&arguments, &odd] {
+                let _ = resolve(&declare(&declared), arguments, lenient, &[]);
+            }
+        }
+    }
+
+    #[test]
+    fn the_order_of_distinct_names_does_not_matter(
+        values in proptest::collection::btree_map("[a-e]", "[a-z0-9.]{0,4}", 0..5).prop_shuffle_pairs(),
+        declare_none: bool,
+    ) {
+        let declared = if declare_none { vec![] } else { declare(&json!({"a": null, "b": "x", "c": null, "d": "", "e": null})) };
+        let (sorted, shuffled) = values;
+        prop_assert_eq!(resolve(&declared, &sorted, false, &[]), resolve(&declared, &shuffled, false, &[]));
+    }
+
+    #[test]
+    fn undeclared_never_appear_and_lenient_never_fails_for_them(arguments in proptest::collection::vec("[a-d-]{0,3}=?[0-9]{0,2}", 0..8)) {
+        let declared = declare(&json!({"a": null}));
+        let resolution = resolve(&declared, &arguments, true, &[]);
+        match &resolution {
+            Ok(resolution) => prop_assert!(resolution.parameters.iter().map(|parameter| parameter.name.as_str()).eq(["a"])),
+            Err(failure) => prop_assert!(failure.kind == FailureKind::InvalidValue),
+        }
+        if let Ok(strict) = resolve(&declared, &arguments, false, &[]) {
+            prop_assert_eq!(Ok(strict), resolution);
+        }
+    }
+}
+
+/// The same arguments in two orders.
+trait Shuffle: Strategy<Value = std::collections::BTreeMap<String, String>> + Sized {
+    fn prop_shuffle_pairs(self) -> impl Strategy<Value = (Vec<String>, Vec<String>)> {
+        self.prop_flat_map(|values| {
+            let sorted: Vec<String> = values.into_iter().map(|(name, text)| format!("{name}={text}")).collect();
+            (Just(sorted.clone()), Just(sorted).prop_shuffle())
+        })
+    }
+}
+
+impl<S: Strategy<Value = std::collections::BTreeMap<String, String>>> Shuffle for S {}

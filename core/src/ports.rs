@@ -1,0 +1,390 @@
+//! The core's only ways to the world: one small trait for each import of `wit/world.wit`, with the promises documented
+//! there.
+//!
+//! There are two implementors: `component`, which forwards to the host's imports, and [`testing`](crate::testing), which
+//! keeps everything in memory. The core can't tell them apart.
+
+use std::any::Any;
+use std::rc::Rc;
+
+use crate::error::PortError;
+
+/// What a port answers.
+pub type PortResult<T> = Result<T, PortError>;
+
+/// A git object's name in hexadecimal.
+pub type ObjectId = String;
+
+/// Where the project's folder stands towards git.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// In no repository.
+    Absent,
+    /// At the root of a working tree.
+    Root,
+    /// Below the root of a working tree, which is named here.
+    Below(String),
+    /// In a repository without a working tree.
+    Bare,
+}
+
+/// Where HEAD is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    /// None on a branch without a commit yet.
+    pub commit: Option<ObjectId>,
+    /// The commit's tree.
+    pub tree: Option<ObjectId>,
+    /// The branch's short name; none when detached.
+    pub branch: Option<String>,
+    /// The merge, rebase or the like that is under way.
+    pub operation: Option<String>,
+}
+
+/// A name and an e-mail address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// As git's `user.name`.
+    pub name: String,
+    /// As git's `user.email`.
+    pub email: String,
+}
+
+/// A reference, peeled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// The full name.
+    pub name: String,
+    /// The object it leads to, annotated tags peeled.
+    pub target: ObjectId,
+}
+
+/// A file of a commit or tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location {
+    /// A commit or a tree.
+    pub root: ObjectId,
+    /// The path within it.
+    pub path: String,
+}
+
+/// How a file differs from HEAD's tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// Tracked or staged, and other than in HEAD's tree.
+    Modified,
+    /// In HEAD's tree, and gone from the working tree.
+    Deleted,
+    /// Neither tracked nor ignored.
+    Untracked,
+    /// A submodule or a repository within, with changes of its own.
+    Repository,
+}
+
+/// One difference between the working tree and HEAD's tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// For people and rules; ends in `/` for a folder left unlisted.
+    pub path: String,
+    /// What kind of difference.
+    pub kind: ChangeKind,
+    /// Bytes of the working file; 0 when deleted.
+    pub size: u64,
+    /// Milliseconds since 1970.
+    pub modified: u64,
+}
+
+/// A list of changes made once, so that positions in it keep their meaning.
+pub trait ChangeSet: Any {
+    /// How many there are.
+    fn length(&self) -> u32;
+    /// At most `limit` of them from `offset` on.
+    fn page(&self, offset: u32, limit: u32) -> Vec<Change>;
+}
+
+/// `wit/repository.wit`, interface `repository`.
+pub trait Repository {
+    /// Where the folder stands.
+    fn standing(&self) -> PortResult<Standing>;
+    /// Where HEAD is.
+    fn head(&self) -> PortResult<Head>;
+    /// Who commits; none when git would refuse to.
+    fn identity(&self) -> PortResult<Option<Identity>>;
+    /// A value of git's configuration.
+    fn setting(&self, key: &str) -> PortResult<Option<String>>;
+    /// References by prefix, a page at a time.
+    fn references(&self, prefix: &str, after: Option<&str>, limit: u32) -> PortResult<Vec<Reference>>;
+    /// Files of commits or trees: as many from the front as fit one answer.
+    fn read_files(&self, locations: &[Location]) -> PortResult<Vec<Option<Vec<u8>>>>;
+    /// Names within a folder.
+    fn list_folder(&self, location: &Location) -> PortResult<Vec<String>>;
+    /// A staged file.
+    fn read_staged(&self, path: &str) -> PortResult<Option<Vec<u8>>>;
+    /// How the working tree differs from HEAD's tree.
+    fn changes(&self, markers: &[&str]) -> PortResult<Box<dyn ChangeSet>>;
+}
+
+/// A tree under construction.
+pub trait TreeEdit {
+    /// Takes files from the working tree; answers the positions that could not be read.
+    fn take(&mut self, changes: &dyn ChangeSet, positions: &[u32]) -> PortResult<Vec<u32>>;
+    /// Puts a blob at a path.
+    fn put(&mut self, path: &str, blob: &str) -> PortResult<()>;
+    /// Removes a file or folder.
+    fn remove(&mut self, path: &str) -> PortResult<()>;
+    /// Writes the tree.
+    fn write(&mut self) -> PortResult<ObjectId>;
+}
+
+/// Bytes on their way to becoming a blob.
+pub trait BlobWriter {
+    /// Adds bytes at the end.
+    fn write(&mut self, bytes: &[u8]) -> PortResult<()>;
+    /// Bytes written so far.
+    fn size(&self) -> u64;
+    /// Makes the blob.
+    fn finish(self: Box<Self>) -> PortResult<ObjectId>;
+}
+
+/// Who commits, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signature {
+    /// Name and address.
+    pub identity: Identity,
+    /// Since 1970-01-01T00:00:00Z.
+    pub seconds: i64,
+    /// East of UTC.
+    pub offset_minutes: i16,
+}
+
+/// A commit to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommitPlan {
+    /// Its tree.
+    pub tree: ObjectId,
+    /// Its parents.
+    pub parents: Vec<ObjectId>,
+    /// Author and committer.
+    pub signature: Signature,
+    /// The whole message.
+    pub message: String,
+}
+
+/// `wit/repository.wit`, interface `repository-edit`.
+pub trait RepositoryEdit {
+    /// `git init`.
+    fn create(&self) -> PortResult<()>;
+    /// Starts a tree.
+    fn begin_tree(&self, base: Option<&str>) -> PortResult<Box<dyn TreeEdit>>;
+    /// Starts a blob.
+    fn begin_blob(&self) -> PortResult<Box<dyn BlobWriter>>;
+    /// Writes a durable commit.
+    fn commit(&self, plan: &CommitPlan) -> PortResult<ObjectId>;
+    /// Compare-and-swap of a reference.
+    fn set_reference(&self, name: &str, expected: Option<&str>, target: &str, durable: bool) -> PortResult<()>;
+    /// Removes references.
+    fn remove_references(&self, names: &[String]) -> PortResult<()>;
+    /// Stages blobs as ordinary files.
+    fn stage(&self, entries: &[(String, ObjectId)]) -> PortResult<()>;
+}
+
+/// What stands at a path of the working tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileKind {
+    /// An ordinary file.
+    File,
+    /// A folder.
+    Directory,
+    /// A link, a device, a socket.
+    Other,
+}
+
+/// `wit/workspace.wit`, interface `workspace`.
+pub trait Workspace {
+    /// What stands at a path.
+    fn inspect(&self, path: &str) -> PortResult<Option<FileKind>>;
+    /// A whole file.
+    fn read(&self, path: &str) -> PortResult<Option<Vec<u8>>>;
+    /// Names within a folder, sorted.
+    fn list_names(&self, path: &str) -> PortResult<Vec<String>>;
+}
+
+/// `wit/workspace.wit`, interface `workspace-edit`.
+pub trait WorkspaceEdit {
+    /// Makes a folder and those above it.
+    fn make_directory(&self, path: &str) -> PortResult<()>;
+    /// Writes a whole file.
+    fn write(&self, path: &str, contents: &[u8]) -> PortResult<()>;
+    /// Removes a file or an empty folder.
+    fn remove(&self, path: &str) -> PortResult<()>;
+}
+
+/// A journal that there is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalEntry {
+    /// The experiment's id.
+    pub id: String,
+    /// Whether a living process holds it.
+    pub held: bool,
+    /// Bytes.
+    pub size: u64,
+    /// Milliseconds since 1970.
+    pub modified: u64,
+}
+
+/// The right to write a journal.
+pub trait JournalWriter {
+    /// Appends bytes in one piece.
+    fn append(&self, bytes: &[u8]) -> PortResult<()>;
+    /// Returns once all is on stable storage.
+    fn sync(&self) -> PortResult<()>;
+    /// Cuts off a torn tail.
+    fn truncate(&self, length: u64) -> PortResult<()>;
+}
+
+/// `wit/journal.wit`.
+pub trait Journal {
+    /// The journals there are, by id.
+    fn entries(&self) -> PortResult<Vec<JournalEntry>>;
+    /// A piece of a journal; empty at its end.
+    fn read(&self, id: &str, offset: u64, limit: u32) -> PortResult<Vec<u8>>;
+    /// Removes a journal.
+    fn remove(&self, id: &str) -> PortResult<()>;
+    /// Makes a new one.
+    fn create(&self, id: &str) -> PortResult<Box<dyn JournalWriter>>;
+    /// Takes one over.
+    fn open(&self, id: &str) -> PortResult<Option<Box<dyn JournalWriter>>>;
+}
+
+/// Bytes that a host handed over; only a host can look inside.
+pub struct ByteStream(pub Box<dyn Any>);
+
+/// What the store keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// `sha256:…`.
+    pub digest: String,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// `wit/store.wit`.
+pub trait Store {
+    /// Keeps the stream's bytes.
+    fn add(&self, bytes: ByteStream) -> PortResult<Stored>;
+    /// Whether the content is there.
+    fn has(&self, digest: &str) -> PortResult<bool>;
+}
+
+/// What a server says of a resource.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RemoteAttributes {
+    /// Bytes.
+    pub size: Option<u64>,
+    /// `ETag`.
+    pub entity_tag: Option<String>,
+    /// `Last-Modified`.
+    pub last_modified: Option<String>,
+}
+
+/// `wit/remote.wit`.
+pub trait Remote {
+    /// A resource's attributes.
+    fn stat(&self, url: &str) -> PortResult<Option<RemoteAttributes>>;
+}
+
+/// `wit/surroundings.wit`, interface `clock`.
+pub trait Clock {
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    fn now(&self) -> u64;
+    /// Minutes east of UTC.
+    fn offset_minutes(&self) -> i16;
+}
+
+/// `wit/surroundings.wit`, interface `entropy`.
+pub trait Entropy {
+    /// Random bytes.
+    fn bytes(&self, count: u32) -> Vec<u8>;
+}
+
+/// The computer.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct MachineFacts {
+    /// Such as `Linux`.
+    pub system: String,
+    /// The system's version.
+    pub release: String,
+    /// Such as `x86_64`.
+    pub architecture: String,
+    /// Processors that this process may use.
+    pub processors: u32,
+    /// Bytes.
+    pub memory: u64,
+}
+
+/// `wit/surroundings.wit`, interface `machine`.
+pub trait Machine {
+    /// Facts of the computer.
+    fn describe(&self) -> MachineFacts;
+}
+
+/// The language that the script is written in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InterpreterFacts {
+    /// Such as `CPython`.
+    pub implementation: String,
+    /// Such as `3.11.7`.
+    pub version: String,
+}
+
+/// An installed package.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Package {
+    /// The distribution's name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// `wit/surroundings.wit`, interface `interpreter`.
+pub trait Interpreter {
+    /// None where no script runs.
+    fn describe(&self) -> Option<InterpreterFacts>;
+    /// Sorted by name.
+    fn packages(&self) -> Vec<Package>;
+}
+
+/// `wit/surroundings.wit`, interface `progress`.
+pub trait Progress {
+    /// Tells the user something while a call is under way.
+    fn warn(&self, message: &str, hints: &[String]);
+}
+
+/// Every port, as a host gave them.
+#[derive(Clone)]
+pub struct Ports {
+    /// Reading git.
+    pub repository: Rc<dyn Repository>,
+    /// Adding to git.
+    pub repository_edit: Rc<dyn RepositoryEdit>,
+    /// Reading files.
+    pub workspace: Rc<dyn Workspace>,
+    /// Changing files.
+    pub workspace_edit: Rc<dyn WorkspaceEdit>,
+    /// Journals.
+    pub journal: Rc<dyn Journal>,
+    /// Content-addressed bytes.
+    pub store: Rc<dyn Store>,
+    /// The network.
+    pub remote: Rc<dyn Remote>,
+    /// Time.
+    pub clock: Rc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Rc<dyn Entropy>,
+    /// The computer.
+    pub machine: Rc<dyn Machine>,
+    /// The script's language.
+    pub interpreter: Rc<dyn Interpreter>,
+    /// Words for the user.
+    pub progress: Rc<dyn Progress>,
+}

@@ -1,0 +1,139 @@
+//! The files and the message of an experiment's commit.
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::completion::Text;
+use crate::error::PortError;
+use crate::journal::event::{Ending, Measurement, Started};
+use crate::journal::fold::State;
+use crate::ports::Package;
+use crate::record::{Code, Command, Environment, Parameter, Record, SCHEMA};
+use crate::snapshot::Reason;
+use crate::{layout, time, value};
+
+/// Parameters and metrics that the subject and body of a commit name at most.
+const NAMED: usize = 20;
+
+/// `requirements.txt`: one exact version a line.
+pub fn requirements(packages: &[Package]) -> String {
+    packages.iter().map(|package| format!("{}=={}\n", package.name, package.version)).collect()
+}
+
+/// The record of a run that has ended.
+pub fn record(started: &Started, ending: &Ending, state: &State, requirements: &str) -> Record {
+    let incomplete = |reason| matches!(reason, Reason::TooBig | Reason::TooMany | Reason::Repository | Reason::Unreadable);
+    let problem = ending.problem.as_deref().and_then(|text| text.trim_end().lines().last());
+    Record {
+        schema: SCHEMA.to_owned(),
+        id: started.id.clone(),
+        name: started.name.clone(),
+        parent: started.parent.clone(),
+        status: ending.status,
+        problem: problem.map(|line| line.chars().take(1_000).collect()),
+        started: time::format(started.time),
+        ended: time::format(ending.time),
+        code: Code {
+            head: started.head.clone(),
+            branch: started.branch.clone(),
+            dirty: started.dirty,
+            reproducible: started.left_out_more == 0 && !started.left_out.iter().any(|file| incomplete(file.reason)),
+            left_out: started.left_out.clone(),
+            left_out_more: started.left_out_more,
+            script: started.script.clone(),
+        },
+        command: Command { arguments: started.arguments.clone(), directory: started.directory.clone() },
+        parameters: state
+            .parameters
+            .iter()
+            .map(|(name, set)| (name.clone(), Parameter { value: set.value.clone(), source: set.source }))
+            .collect(),
+        metrics: state.named_metrics(),
+        models: state.models.clone(),
+        inputs: state.inputs.clone(),
+        environment: started.interpreter.as_ref().map(|(implementation, version)| Environment {
+            implementation: implementation.clone(),
+            version: version.clone(),
+            packages: state.packages.len() as u64,
+            requirements: format!("sha256:{}", hex(&Sha256::digest(requirements))),
+        }),
+        machine: started.machine.clone(),
+        aurum: started.version.clone(),
+    }
+}
+
+/// The commit's message: what people see in `git log`.
+pub fn message(record: &Record) -> String {
+    let script = record.code.script.as_deref().unwrap_or("experiment");
+    let metrics = record.metrics.iter().map(|(name, metric)| format!("{name}={}", value::display(&metric.last.to_json())));
+    let mut subject = format!("{script} {}", record.status);
+    let summary = metrics.take(3).collect::<Vec<_>>().join(", ");
+    if !summary.is_empty() {
+        subject = format!("{subject}: {summary}");
+    }
+    let mut message = line(&subject, 200);
+    if let Some(problem) = &record.problem {
+        message = format!("{message}\n{}\n", line(problem, 200));
+    }
+    let parameters = record.parameters.iter().map(|(name, parameter)| format!("{name}={}", value::display(&parameter.value)));
+    for (title, items) in [
+        ("Parameters", parameters.take(NAMED).collect::<Vec<_>>()),
+        (
+            "Metrics",
+            record
+                .metrics
+                .iter()
+                .map(|(name, metric)| format!("{name}={}", value::display(&metric.last.to_json())))
+                .take(NAMED)
+                .collect(),
+        ),
+    ] {
+        if !items.is_empty() {
+            message = format!("{message}\n{title}:\n");
+            for item in items {
+                message = format!("{message}  {}", line(&item, 200));
+            }
+        }
+    }
+    format!("{message}\nExperiment: {}\nTag: {}\n", record.id, layout::tag(&record.id))
+}
+
+/// One line of at most so many characters, and its end.
+fn line(text: &str, most: usize) -> String {
+    let mut line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(most).collect();
+    line.push('\n');
+    line
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// `metrics.jsonl`: one object a value, in the order of logging.
+pub(crate) struct MetricLines {
+    text: Text,
+    /// Names as JSON, by number, escaped once.
+    names: Vec<String>,
+}
+
+impl MetricLines {
+    pub(crate) fn new(text: Text) -> Self {
+        Self { text, names: Vec::new() }
+    }
+
+    pub(crate) fn add(&mut self, names: &[String], elapsed: u64, measurement: &Measurement) -> Result<(), PortError> {
+        let known = self.names.len();
+        self.names.extend(names[known..].iter().map(|name| Value::from(name.as_str()).to_string()));
+        let Some(name) = self.names.get(measurement.metric as usize) else {
+            return Ok(());
+        };
+        let Measurement { step, value, .. } = measurement;
+        let (seconds, milliseconds) = (elapsed / 1000, elapsed % 1000);
+        let line = format!("{{\"metric\":{name},\"step\":{step},\"time\":{seconds}.{milliseconds:03},\"value\":{}}}\n", json!(value.to_json()));
+        self.text.write(line.as_bytes())
+    }
+
+    pub(crate) fn into_text(self) -> Text {
+        self.text
+    }
+}

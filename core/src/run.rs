@@ -1,0 +1,409 @@
+//! What a script does to its experiment. Everything goes into the journal; what is kept here can be had from it again.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::completion::{self, Finished};
+use crate::error::{Failure, FailureKind, Result};
+use crate::id;
+use crate::journal::event::{self, Ending, Event, ParameterSet, Started};
+use crate::journal::fold::State;
+use crate::journal::frame;
+use crate::layout;
+use crate::metrics::{LONGEST_NAME, MOST_METRICS, Number};
+use crate::models::{self, Found};
+use crate::parameters::Parameter;
+use crate::ports::{ByteStream, Identity, JournalWriter, Ports};
+use crate::project;
+use crate::record::{Input, Model, Status};
+use crate::redact;
+use crate::snapshot;
+use crate::value;
+use crate::working_tree;
+
+/// Bytes of all parameters of an experiment, as JSON.
+const MOST_PARAMETER_BYTES: usize = 128 << 10;
+/// Bytes of the recorded command line.
+const MOST_ARGUMENT_BYTES: usize = 32 << 10;
+/// Models of one experiment.
+const MOST_MODELS: usize = 500;
+
+/// What a host says of the script when a run starts.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// A name to select the experiment by.
+    pub name: Option<String>,
+    /// The experiment that this one is a part of.
+    pub parent: Option<String>,
+    /// The script, relative to the root where it lies below it.
+    pub script: Option<String>,
+    /// What followed the script's name.
+    pub arguments: Vec<String>,
+    /// The working folder relative to the root.
+    pub directory: Option<String>,
+}
+
+/// One running experiment.
+pub struct Run {
+    ports: Ports,
+    id: String,
+    writer: Box<dyn JournalWriter>,
+    inner: RefCell<Inner>,
+}
+
+/// What the hot calls need at hand; all of it is in the journal too.
+struct Inner {
+    started: Started,
+    sequence: u64,
+    /// Reused by every call, so that logging allocates nothing.
+    buffer: Vec<u8>,
+    numbers: BTreeMap<String, u32>,
+    last_steps: Vec<Option<u64>>,
+    parameters: BTreeMap<String, Value>,
+    models: BTreeMap<String, Model>,
+    finished: Option<Finished>,
+}
+
+impl Run {
+    /// Opens the journal and keeps the working tree as it stands. Runs whose process is gone are finished on the way.
+    ///
+    /// # Errors
+    /// Outside a project, and when a capability fails: then nothing is left behind.
+    pub fn start(ports: &Ports, options: Options) -> Result<Self> {
+        project::require(ports)?;
+        recover_others(ports);
+        if let Some(name) = &options.name {
+            check_name("experiment", name)?;
+        }
+        let id = id::generate(&*ports.entropy);
+        let writer = ports.journal.create(&id)?;
+        match Self::begin(ports, &id, writer, options) {
+            Ok(run) => Ok(run),
+            Err(failure) => {
+                // Nothing was accepted yet, so nothing is lost; the first failure is the one to tell.
+                let _ = ports.journal.remove(&id);
+                Err(failure)
+            }
+        }
+    }
+
+    fn begin(ports: &Ports, id: &str, writer: Box<dyn JournalWriter>, options: Options) -> Result<Self> {
+        let head = ports.repository.head()?;
+        let (tree, selection) = working_tree::take(ports, &head)?;
+        if let Some((message, hints)) = snapshot::warning(&selection.left_out, selection.left_out_more) {
+            ports.progress.warn(&message, &hints);
+        }
+        ports.repository_edit.set_reference(&format!("{}{id}", layout::RUNNING), None, &tree, false)?;
+        let identity = ports.repository.identity()?.unwrap_or_else(|| Identity {
+            name: "Aurum".to_owned(),
+            email: "aurum@localhost".to_owned(),
+        });
+        let mut arguments = redact::arguments(&options.arguments);
+        let mut bytes = 0;
+        arguments.retain(|argument| {
+            bytes += argument.len();
+            bytes <= MOST_ARGUMENT_BYTES
+        });
+        let started = Started {
+            id: id.to_owned(),
+            name: options.name,
+            parent: options.parent,
+            time: ports.clock.now(),
+            offset_minutes: ports.clock.offset_minutes(),
+            identity: (identity.name, identity.email),
+            head: head.commit,
+            branch: head.branch,
+            tree,
+            dirty: selection.dirty,
+            left_out: selection.left_out,
+            left_out_more: selection.left_out_more,
+            script: options.script,
+            arguments,
+            directory: options.directory,
+            interpreter: ports.interpreter.describe().map(|facts| (facts.implementation, facts.version)),
+            machine: ports.machine.describe(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        let run = Self {
+            ports: ports.clone(),
+            id: id.to_owned(),
+            writer,
+            inner: RefCell::new(Inner {
+                started: started.clone(),
+                sequence: 0,
+                buffer: Vec::new(),
+                numbers: BTreeMap::new(),
+                last_steps: Vec::new(),
+                parameters: BTreeMap::new(),
+                models: BTreeMap::new(),
+                finished: None,
+            }),
+        };
+        run.append(&Event::Started(Box::new(started)))?;
+        run.append(&Event::Packages(ports.interpreter.packages()))?;
+        run.writer.sync()?;
+        Ok(run)
+    }
+
+    /// Takes up a run from its journal.
+    ///
+    /// # Errors
+    /// When there is no such journal, or another process holds it.
+    pub fn reopen(ports: &Ports, id: &str) -> Result<Self> {
+        let gone = || {
+            Failure::new(FailureKind::UnknownExperiment, format!("No run `{id}` is under way"))
+                .hint("Run `au metrics` to list the recorded experiments")
+        };
+        let writer = ports.journal.open(id)?.ok_or_else(gone)?;
+        let state = State::read(&*ports.journal, id)?;
+        let started = state.started.clone().ok_or_else(gone)?;
+        writer.truncate(state.length)?;
+        let numbers = (0u32..).zip(&state.names).map(|(number, name)| (name.clone(), number)).collect();
+        let last_steps = state.metrics.iter().map(|statistics| statistics.as_ref().map(|s| s.step)).collect();
+        Ok(Self {
+            ports: ports.clone(),
+            id: id.to_owned(),
+            writer,
+            inner: RefCell::new(Inner {
+                started,
+                sequence: state.sequence,
+                buffer: Vec::new(),
+                numbers,
+                last_steps,
+                parameters: state.parameters.into_iter().map(|(name, set)| (name, set.value)).collect(),
+                models: state.models,
+                finished: None,
+            }),
+        })
+    }
+
+    /// The experiment's id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Records parameters; a later value of the same name replaces the earlier.
+    ///
+    /// # Errors
+    /// When they take more room than a record has.
+    pub fn set_parameters(&self, parameters: &[Parameter]) -> Result<()> {
+        self.alive()?;
+        let mut all = self.inner.borrow().parameters.clone();
+        let mut set = Vec::with_capacity(parameters.len());
+        for parameter in parameters {
+            value::check(&parameter.value, &parameter.name)?;
+            let value = redact::value(&parameter.name, &parameter.value);
+            all.insert(parameter.name.clone(), value.clone());
+            set.push(ParameterSet { name: parameter.name.clone(), value, source: parameter.source });
+        }
+        let bytes: usize = all.iter().map(|(name, value)| name.len() + value.to_string().len()).sum();
+        if bytes > MOST_PARAMETER_BYTES {
+            return Err(Failure::new(
+                FailureKind::InvalidValue,
+                format!("The parameters take {bytes} bytes, and {MOST_PARAMETER_BYTES} are the most"),
+            )
+            .hint("Keep what is large in a file of the project, and give its path as the parameter"));
+        }
+        self.append(&Event::Parameters(set))?;
+        self.inner.borrow_mut().parameters = all;
+        Ok(())
+    }
+
+    /// The metric's number.
+    ///
+    /// # Errors
+    /// When the name can't be one, or when there are too many.
+    pub fn intern(&self, name: &str) -> Result<u32> {
+        if let Some(number) = self.inner.borrow().numbers.get(name) {
+            return Ok(*number);
+        }
+        self.alive()?;
+        check_name("metric", name)?;
+        let count = self.inner.borrow().last_steps.len();
+        if count >= MOST_METRICS {
+            return Err(Failure::new(
+                FailureKind::InvalidValue,
+                format!("`{name}` would be one metric more than the {MOST_METRICS} that an experiment can have"),
+            )
+            .hint("Use `step` for what changes from call to call, not a name of its own"));
+        }
+        let number = u32::try_from(count).unwrap_or(u32::MAX);
+        self.append(&Event::Metric { number, name: name.into() })?;
+        let inner = &mut *self.inner.borrow_mut();
+        inner.numbers.insert(name.to_owned(), number);
+        inner.last_steps.push(None);
+        Ok(number)
+    }
+
+    /// Logs one value of an interned metric.
+    ///
+    /// # Errors
+    /// When the number is of no metric, and when the journal can't be written.
+    pub fn log_one(&self, metric: u32, value: f64, step: Option<u64>) -> Result<()> {
+        self.append_measured(&[(metric, Number::Float(value))], step)
+    }
+
+    /// Logs several values, all or none.
+    ///
+    /// # Errors
+    /// As [`Run::intern`], and when the journal can't be written.
+    pub fn log(&self, measurements: &[(String, Number)], step: Option<u64>) -> Result<()> {
+        let mut numbered = Vec::with_capacity(measurements.len());
+        for (name, value) in measurements {
+            check_name("metric", name)?;
+            numbered.push((self.intern(name)?, value.clone()));
+        }
+        self.append_measured(&numbered, step)
+    }
+
+    fn append_measured(&self, measurements: &[(u32, Number)], step: Option<u64>) -> Result<()> {
+        self.alive()?;
+        let inner = &mut *self.inner.borrow_mut();
+        let elapsed = self.ports.clock.now().saturating_sub(inner.started.time);
+        let Inner { buffer, last_steps, sequence, .. } = inner;
+        for (metric, _) in measurements {
+            if *metric as usize >= last_steps.len() {
+                return Err(Failure::new(FailureKind::Usage, format!("No metric has the number {metric}")));
+            }
+        }
+        frame::encode(buffer, event::MEASURED_KIND, *sequence, |payload| {
+            event::begin_measured(payload, elapsed);
+            for (metric, value) in measurements {
+                event::measured(payload, *metric, next_step(last_steps, *metric, step), value);
+            }
+        });
+        self.writer.append(buffer)?;
+        *sequence += 1;
+        for (metric, _) in measurements {
+            let step = next_step(last_steps, *metric, step);
+            last_steps[*metric as usize] = Some(step);
+        }
+        Ok(())
+    }
+
+    /// Keeps what the script printed: 1 stdout, 2 stderr.
+    ///
+    /// # Errors
+    /// When the journal can't be written.
+    pub fn output(&self, stream: u8, bytes: &[u8]) -> Result<()> {
+        self.alive()?;
+        let inner = &mut *self.inner.borrow_mut();
+        for piece in bytes.chunks(frame::LONGEST_PAYLOAD - 1) {
+            frame::encode(&mut inner.buffer, event::OUTPUT_KIND, inner.sequence, |payload| {
+                payload.push(stream);
+                payload.extend_from_slice(piece);
+            });
+            self.writer.append(&inner.buffer)?;
+            inner.sequence += 1;
+        }
+        Ok(())
+    }
+
+    /// Saves a model.
+    ///
+    /// # Errors
+    /// When the store can't keep it.
+    pub fn save_model(&self, name: &str, contents: ByteStream) -> Result<Found> {
+        self.alive()?;
+        check_name("model", name)?;
+        let models = self.inner.borrow().models.len();
+        if models >= MOST_MODELS && !self.inner.borrow().models.contains_key(name) {
+            return Err(Failure::new(
+                FailureKind::InvalidValue,
+                format!("`{name}` would be one model more than the {MOST_MODELS} that an experiment can have"),
+            )
+            .hint("Save again under a name used before: the later model replaces the earlier"));
+        }
+        let stored = self.ports.store.add(contents)?;
+        let model = Model { digest: stored.digest, size: stored.size };
+        self.append(&Event::Model { name: name.to_owned(), model: model.clone() })?;
+        self.inner.borrow_mut().models.insert(name.to_owned(), model.clone());
+        Ok(Found { experiment: self.id.clone(), model })
+    }
+
+    /// Finds a model by the rule of [`models::find`] and records it as an input when it is another experiment's.
+    ///
+    /// # Errors
+    /// `NoModel` when there is none, with what there is.
+    pub fn find_model(&self, name: &str, experiment: Option<&str>) -> Result<Found> {
+        self.alive()?;
+        let (own, script, parent) = {
+            let inner = self.inner.borrow();
+            (inner.models.get(name).cloned(), inner.started.script.clone(), inner.started.parent.clone())
+        };
+        if let (None, Some(model)) = (experiment, own) {
+            return Ok(Found { experiment: self.id.clone(), model });
+        }
+        let found = models::find(&self.ports, name, experiment, parent.as_deref(), script.as_deref())?;
+        self.append(&Event::Input(Input {
+            experiment: found.experiment.clone(),
+            model: name.to_owned(),
+            digest: found.model.digest.clone(),
+        }))?;
+        Ok(found)
+    }
+
+    /// Saves the run as one commit under one tag. Once it has succeeded, doing it again answers the same.
+    ///
+    /// # Errors
+    /// When a capability fails; the journal then still has everything, and `au recover` finishes it.
+    pub fn finish(&self, status: Status, problem: Option<String>) -> Result<Finished> {
+        if let Some(finished) = &self.inner.borrow().finished {
+            return Ok(finished.clone());
+        }
+        let ending = Ending { status, time: self.ports.clock.now(), problem };
+        let finished = completion::finish(&self.ports, &self.id, &*self.writer, ending)?;
+        self.inner.borrow_mut().finished = Some(finished.clone());
+        Ok(finished)
+    }
+
+    fn append(&self, event: &Event<'_>) -> Result<()> {
+        let inner = &mut *self.inner.borrow_mut();
+        frame::encode(&mut inner.buffer, event.kind(), inner.sequence, |payload| event.encode(payload));
+        self.writer.append(&inner.buffer)?;
+        inner.sequence += 1;
+        Ok(())
+    }
+
+    fn alive(&self) -> Result<()> {
+        if self.inner.borrow().finished.is_none() {
+            return Ok(());
+        }
+        Err(Failure::new(FailureKind::Usage, format!("The experiment `{}` has ended", self.id))
+            .hint("Log before `end_experiment()`"))
+    }
+}
+
+fn next_step(last_steps: &[Option<u64>], metric: u32, given: Option<u64>) -> u64 {
+    given.unwrap_or_else(|| last_steps[metric as usize].map_or(0, |last| last.saturating_add(1)))
+}
+
+/// A failure here must not keep the run from starting: the journals stay for another try.
+fn recover_others(ports: &Ports) {
+    match completion::recover(ports) {
+        Ok(recovery) => {
+            for failure in recovery.failures {
+                ports.progress.warn(&failure.message, &failure.hints);
+            }
+        }
+        Err(failure) => ports.progress.warn(&failure.message, &failure.hints),
+    }
+}
+
+/// Names of metrics, models and experiments: what fits a line and a record.
+fn check_name(what: &str, name: &str) -> Result<()> {
+    let fault = if name.is_empty() {
+        "is empty"
+    } else if name.len() > LONGEST_NAME {
+        "is longer than 256 bytes"
+    } else if name.chars().any(char::is_control) {
+        "holds a control character"
+    } else {
+        return Ok(());
+    };
+    let shown: String = name.chars().take(40).flat_map(char::escape_debug).collect();
+    Err(Failure::new(FailureKind::InvalidValue, format!("The name `{shown}` of a {what} {fault}"))
+        .hint("Use a name of 1 to 256 bytes without line breaks"))
+}

@@ -1,0 +1,633 @@
+//! Ports that keep everything in memory, so that the core's rules are tested natively, fast, and with faults at will.
+//!
+//! Git objects are kept by the SHA-256 of their content, cut to 40 digits: enough for the core, which never looks inside
+//! a name.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::cast_possible_truncation, reason = "a world for tests alone")]
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use sha2::{Digest, Sha256};
+
+use crate::error::PortError;
+use crate::ports::*;
+
+type Tree = BTreeMap<String, String>;
+
+#[derive(Default)]
+struct Inner {
+    standing: Cell<Option<Standing>>,
+    head: RefCell<Head>,
+    identity: RefCell<Option<Identity>>,
+    blobs: RefCell<BTreeMap<String, Vec<u8>>>,
+    trees: RefCell<BTreeMap<String, Tree>>,
+    commits: RefCell<BTreeMap<String, CommitPlan>>,
+    references: RefCell<BTreeMap<String, String>>,
+    index: RefCell<BTreeMap<String, String>>,
+    files: RefCell<BTreeMap<String, Vec<u8>>>,
+    folders: RefCell<BTreeSet<String>>,
+    journals: RefCell<BTreeMap<String, Rc<RefCell<Vec<u8>>>>>,
+    held: RefCell<BTreeSet<String>>,
+    store: RefCell<BTreeMap<String, Vec<u8>>>,
+    warnings: RefCell<Vec<String>>,
+    calls: RefCell<Vec<String>>,
+    refused: RefCell<BTreeSet<&'static str>>,
+    failing: RefCell<Option<Failing>>,
+    now: Cell<u64>,
+    random: Cell<u8>,
+}
+
+struct Failing {
+    successes: u32,
+    once: bool,
+}
+
+/// A whole world in memory. Clones share it.
+#[derive(Clone, Default)]
+pub struct World(Rc<Inner>);
+
+impl World {
+    /// A folder in a repository with one commit, and an identity.
+    pub fn new() -> Self {
+        let world = Self::default();
+        world.0.standing.set(Some(Standing::Root));
+        *world.0.identity.borrow_mut() = Some(Identity { name: "Ada".into(), email: "ada@example.org".into() });
+        world.0.now.set(1_700_000_000_000);
+        world
+    }
+
+    /// The same as a project.
+    pub fn project() -> Self {
+        let world = Self::new();
+        world.write(".au/config", b"[aurum]\n");
+        world
+    }
+
+    /// Everything as ports.
+    pub fn ports(&self) -> Ports {
+        let world = Rc::new(self.clone());
+        Ports {
+            repository: world.clone(),
+            repository_edit: world.clone(),
+            workspace: world.clone(),
+            workspace_edit: world.clone(),
+            journal: world.clone(),
+            store: world.clone(),
+            remote: world.clone(),
+            clock: world.clone(),
+            entropy: world.clone(),
+            machine: world.clone(),
+            interpreter: world.clone(),
+            progress: world,
+        }
+    }
+
+    pub fn set_standing(&self, standing: Standing) {
+        self.0.standing.set(Some(standing));
+    }
+
+    pub fn forget_identity(&self) {
+        *self.0.identity.borrow_mut() = None;
+    }
+
+    pub fn set_identity(&self) {
+        *self.0.identity.borrow_mut() = Some(Identity { name: "Ada".into(), email: "ada@example.org".into() });
+    }
+
+    pub fn set_operation(&self, operation: &str) {
+        self.0.head.borrow_mut().operation = Some(operation.to_owned());
+    }
+
+    pub fn write(&self, path: &str, contents: &[u8]) {
+        self.0.files.borrow_mut().insert(path.to_owned(), contents.to_vec());
+    }
+
+    pub fn file(&self, path: &str) -> Option<Vec<u8>> {
+        self.0.files.borrow().get(path).cloned()
+    }
+
+    pub fn files(&self) -> Vec<String> {
+        self.0.files.borrow().keys().cloned().collect()
+    }
+
+    pub fn stage_file(&self, path: &str, contents: &[u8]) {
+        let blob = self.add_blob(contents);
+        self.0.index.borrow_mut().insert(path.to_owned(), blob);
+    }
+
+    pub fn staged(&self, path: &str) -> Option<Vec<u8>> {
+        self.0.index.borrow().get(path).map(|blob| self.0.blobs.borrow()[blob].clone())
+    }
+
+    /// Commits these files on HEAD.
+    pub fn commit_files(&self, files: &[(&str, &[u8])]) -> String {
+        let tree = files.iter().map(|(path, contents)| ((*path).to_owned(), self.add_blob(contents))).collect();
+        let tree = self.add_tree(tree);
+        let signature = Signature {
+            identity: Identity { name: "Ada".into(), email: "ada@example.org".into() },
+            seconds: 0,
+            offset_minutes: 0,
+        };
+        let plan = CommitPlan { tree: tree.clone(), parents: vec![], signature, message: "base".into() };
+        let commit = RepositoryEdit::commit(self, &plan).unwrap();
+        *self.0.head.borrow_mut() =
+            Head { commit: Some(commit.clone()), tree: Some(tree), branch: Some("main".into()), operation: None };
+        commit
+    }
+
+    pub fn set_ref(&self, name: &str, target: &str) {
+        self.0.references.borrow_mut().insert(name.to_owned(), target.to_owned());
+    }
+
+    pub fn reference(&self, name: &str) -> Option<String> {
+        self.0.references.borrow().get(name).cloned()
+    }
+
+    pub fn reference_names(&self) -> Vec<String> {
+        self.0.references.borrow().keys().cloned().collect()
+    }
+
+    pub fn head(&self) -> Head {
+        self.0.head.borrow().clone()
+    }
+
+    pub fn plan(&self, commit: &str) -> CommitPlan {
+        self.0.commits.borrow()[commit].clone()
+    }
+
+    /// The files of a commit.
+    pub fn tree_of(&self, commit: &str) -> BTreeMap<String, Vec<u8>> {
+        let tree = self.0.commits.borrow()[commit].tree.clone();
+        let blobs = self.0.blobs.borrow();
+        self.0.trees.borrow()[&tree].iter().map(|(path, blob)| (path.clone(), blobs[blob].clone())).collect()
+    }
+
+    pub fn journal_bytes(&self, id: &str) -> Option<Vec<u8>> {
+        self.0.journals.borrow().get(id).map(|journal| journal.borrow().clone())
+    }
+
+    pub fn set_journal(&self, id: &str, bytes: Vec<u8>) {
+        self.0.journals.borrow_mut().insert(id.to_owned(), Rc::new(RefCell::new(bytes)));
+    }
+
+    /// As if the process that holds the journal had died.
+    pub fn kill(&self, id: &str) {
+        self.0.held.borrow_mut().remove(id);
+    }
+
+    pub fn warnings(&self) -> Vec<String> {
+        self.0.warnings.borrow().clone()
+    }
+
+    /// What was done, in order, syncs included.
+    pub fn calls(&self) -> Vec<String> {
+        self.0.calls.borrow().clone()
+    }
+
+    /// Refuses a capability, by the name of its interface.
+    pub fn refuse(&self, capability: &'static str) {
+        self.0.refused.borrow_mut().insert(capability);
+    }
+
+    /// Lets every call fail once this many have succeeded: to the core, the same as the death of its process.
+    pub fn fail_after(&self, successes: u32) {
+        *self.0.failing.borrow_mut() = Some(Failing { successes, once: false });
+    }
+
+    /// Lets one call fail once this many have succeeded, and none after it.
+    pub fn fail_once_after(&self, successes: u32) {
+        *self.0.failing.borrow_mut() = Some(Failing { successes, once: true });
+    }
+
+    pub fn heal(&self) {
+        *self.0.failing.borrow_mut() = None;
+        self.0.refused.borrow_mut().clear();
+    }
+
+    pub fn bytes(contents: &[u8]) -> ByteStream {
+        ByteStream(Box::new(contents.to_vec()))
+    }
+
+    fn add_blob(&self, bytes: &[u8]) -> String {
+        let id = name(bytes);
+        self.0.blobs.borrow_mut().insert(id.clone(), bytes.to_vec());
+        id
+    }
+
+    fn add_tree(&self, tree: Tree) -> String {
+        let id = name(format!("{tree:?}").as_bytes());
+        self.0.trees.borrow_mut().insert(id.clone(), tree);
+        id
+    }
+
+    fn tree(&self, root: &str) -> PortResult<Tree> {
+        let tree = self.0.commits.borrow().get(root).map_or_else(|| root.to_owned(), |plan| plan.tree.clone());
+        self.0.trees.borrow().get(&tree).cloned().ok_or_else(|| PortError::Other(format!("no tree {root}")))
+    }
+
+    fn allowed(&self, capability: &'static str, call: &str) -> PortResult<()> {
+        if self.0.refused.borrow().contains(capability) {
+            return Err(PortError::Denied(capability.to_owned()));
+        }
+        self.0.calls.borrow_mut().push(call.to_owned());
+        let mut failing = self.0.failing.borrow_mut();
+        if let Some(plan) = failing.as_mut() {
+            if plan.successes == 0 {
+                if plan.once {
+                    *failing = None;
+                }
+                return Err(PortError::NoSpace(call.to_owned()));
+            }
+            plan.successes -= 1;
+        }
+        Ok(())
+    }
+}
+
+fn name(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().take(20).map(|byte| format!("{byte:02x}")).collect()
+}
+
+struct Changes(Vec<Change>);
+
+impl ChangeSet for Changes {
+    fn length(&self) -> u32 {
+        self.0.len() as u32
+    }
+
+    fn page(&self, offset: u32, limit: u32) -> Vec<Change> {
+        self.0.iter().skip(offset as usize).take(limit as usize).cloned().collect()
+    }
+}
+
+impl Repository for World {
+    fn standing(&self) -> PortResult<Standing> {
+        let standing = self.0.standing.take().unwrap_or(Standing::Absent);
+        self.0.standing.set(Some(standing.clone()));
+        Ok(standing)
+    }
+
+    fn head(&self) -> PortResult<Head> {
+        Ok(self.0.head.borrow().clone())
+    }
+
+    fn identity(&self) -> PortResult<Option<Identity>> {
+        Ok(self.0.identity.borrow().clone())
+    }
+
+    fn setting(&self, _key: &str) -> PortResult<Option<String>> {
+        Ok(None)
+    }
+
+    fn references(&self, prefix: &str, after: Option<&str>, limit: u32) -> PortResult<Vec<Reference>> {
+        let references = self.0.references.borrow();
+        let fits = |name: &&String| name.starts_with(prefix) && after.is_none_or(|after| name.as_str() > after);
+        let names = references.keys().filter(fits).take(limit as usize);
+        Ok(names.map(|name| Reference { name: name.clone(), target: references[name].clone() }).collect())
+    }
+
+    fn read_files(&self, locations: &[Location]) -> PortResult<Vec<Option<Vec<u8>>>> {
+        // As many as fit one answer: here two, so that callers are seen to ask again.
+        locations
+            .iter()
+            .take(2)
+            .map(|location| {
+                let blob = self.tree(&location.root)?.get(&location.path).cloned();
+                Ok(blob.map(|blob| self.0.blobs.borrow()[&blob].clone()))
+            })
+            .collect()
+    }
+
+    fn list_folder(&self, location: &Location) -> PortResult<Vec<String>> {
+        let prefix = format!("{}/", location.path);
+        let names: BTreeSet<String> = self
+            .tree(&location.root)?
+            .keys()
+            .filter_map(|path| path.strip_prefix(&prefix)?.split('/').next().map(str::to_owned))
+            .collect();
+        Ok(names.into_iter().collect())
+    }
+
+    fn read_staged(&self, path: &str) -> PortResult<Option<Vec<u8>>> {
+        Ok(self.staged(path))
+    }
+
+    fn changes(&self, _markers: &[&str]) -> PortResult<Box<dyn ChangeSet>> {
+        let tree = match &self.0.head.borrow().tree {
+            Some(tree) => self.tree(tree)?,
+            None => Tree::new(),
+        };
+        let files = self.0.files.borrow();
+        let change = |path: &String, kind, size| Change { path: path.clone(), kind, size, modified: 0 };
+        let mut changes: Vec<Change> = files
+            .iter()
+            .filter_map(|(path, contents)| match tree.get(path) {
+                Some(blob) if *blob == name(contents) => None,
+                Some(_) => Some(change(path, ChangeKind::Modified, contents.len() as u64)),
+                None => Some(change(path, ChangeKind::Untracked, contents.len() as u64)),
+            })
+            .collect();
+        changes.extend(tree.keys().filter(|path| !files.contains_key(*path)).map(|path| change(path, ChangeKind::Deleted, 0)));
+        changes.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(Box::new(Changes(changes)))
+    }
+}
+
+struct Edit(World, Tree);
+
+impl TreeEdit for Edit {
+    fn take(&mut self, changes: &dyn ChangeSet, positions: &[u32]) -> PortResult<Vec<u32>> {
+        let changes: &dyn Any = changes;
+        let Changes(changes) = changes.downcast_ref().unwrap();
+        for position in positions {
+            let change = &changes[*position as usize];
+            match self.0.file(&change.path) {
+                Some(contents) => self.1.insert(change.path.clone(), self.0.add_blob(&contents)),
+                None => self.1.remove(&change.path),
+            };
+        }
+        Ok(vec![])
+    }
+
+    fn put(&mut self, path: &str, blob: &str) -> PortResult<()> {
+        self.1.insert(path.to_owned(), blob.to_owned());
+        Ok(())
+    }
+
+    fn remove(&mut self, path: &str) -> PortResult<()> {
+        let below = format!("{path}/");
+        self.1.retain(|other, _| other != path && !other.starts_with(&below));
+        Ok(())
+    }
+
+    fn write(&mut self) -> PortResult<ObjectId> {
+        self.0.allowed("repository-edit", "write-tree")?;
+        Ok(self.0.add_tree(self.1.clone()))
+    }
+}
+
+struct Blob(World, Vec<u8>);
+
+impl BlobWriter for Blob {
+    fn write(&mut self, bytes: &[u8]) -> PortResult<()> {
+        self.0.allowed("repository-edit", "write-blob")?;
+        self.1.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn size(&self) -> u64 {
+        self.1.len() as u64
+    }
+
+    fn finish(self: Box<Self>) -> PortResult<ObjectId> {
+        Ok(self.0.add_blob(&self.1))
+    }
+}
+
+impl RepositoryEdit for World {
+    fn create(&self) -> PortResult<()> {
+        self.allowed("repository-edit", "create")?;
+        self.set_standing(Standing::Root);
+        Ok(())
+    }
+
+    fn begin_tree(&self, base: Option<&str>) -> PortResult<Box<dyn TreeEdit>> {
+        self.allowed("repository-edit", "begin-tree")?;
+        let tree = base.map_or_else(|| Ok(Tree::new()), |base| self.tree(base))?;
+        Ok(Box::new(Edit(self.clone(), tree)))
+    }
+
+    fn begin_blob(&self) -> PortResult<Box<dyn BlobWriter>> {
+        self.allowed("repository-edit", "begin-blob")?;
+        Ok(Box::new(Blob(self.clone(), Vec::new())))
+    }
+
+    fn commit(&self, plan: &CommitPlan) -> PortResult<ObjectId> {
+        self.allowed("repository-edit", "commit")?;
+        let id = name(format!("{plan:?}").as_bytes());
+        self.0.commits.borrow_mut().insert(id.clone(), plan.clone());
+        Ok(id)
+    }
+
+    fn set_reference(&self, name: &str, expected: Option<&str>, target: &str, _durable: bool) -> PortResult<()> {
+        self.allowed("repository-edit", &format!("set-reference {}", name.rsplit_once('/').map_or(name, |(folder, _)| folder)))?;
+        if name == "HEAD" {
+            let mut head = self.0.head.borrow_mut();
+            if head.commit.as_deref() != expected {
+                return Err(PortError::Conflict("HEAD moved".into()));
+            }
+            head.commit = Some(target.to_owned());
+            head.tree = Some(self.plan(target).tree);
+            return Ok(());
+        }
+        let mut references = self.0.references.borrow_mut();
+        if references.get(name).map(String::as_str) != expected {
+            return Err(PortError::Conflict(format!("`{name}` is not where it was")));
+        }
+        references.insert(name.to_owned(), target.to_owned());
+        Ok(())
+    }
+
+    fn remove_references(&self, names: &[String]) -> PortResult<()> {
+        self.allowed("repository-edit", "remove-references")?;
+        self.0.references.borrow_mut().retain(|name, _| !names.contains(name));
+        Ok(())
+    }
+
+    fn stage(&self, entries: &[(String, ObjectId)]) -> PortResult<()> {
+        self.allowed("repository-edit", "stage")?;
+        self.0.index.borrow_mut().extend(entries.iter().cloned());
+        Ok(())
+    }
+}
+
+impl Workspace for World {
+    fn inspect(&self, path: &str) -> PortResult<Option<FileKind>> {
+        let files = self.0.files.borrow();
+        let below = format!("{path}/");
+        Ok(if files.contains_key(path) {
+            Some(FileKind::File)
+        } else if self.0.folders.borrow().contains(path) || files.keys().any(|file| file.starts_with(&below)) {
+            Some(FileKind::Directory)
+        } else {
+            None
+        })
+    }
+
+    fn read(&self, path: &str) -> PortResult<Option<Vec<u8>>> {
+        Ok(self.file(path))
+    }
+
+    fn list_names(&self, path: &str) -> PortResult<Vec<String>> {
+        let below = format!("{path}/");
+        let names: BTreeSet<String> = self
+            .files()
+            .iter()
+            .filter_map(|file| file.strip_prefix(&below)?.split('/').next().map(str::to_owned))
+            .collect();
+        Ok(names.into_iter().collect())
+    }
+}
+
+impl WorkspaceEdit for World {
+    fn make_directory(&self, path: &str) -> PortResult<()> {
+        self.allowed("workspace-edit", "make-directory")?;
+        self.0.folders.borrow_mut().insert(path.to_owned());
+        Ok(())
+    }
+
+    fn write(&self, path: &str, contents: &[u8]) -> PortResult<()> {
+        self.allowed("workspace-edit", "write")?;
+        World::write(self, path, contents);
+        Ok(())
+    }
+
+    fn remove(&self, path: &str) -> PortResult<()> {
+        self.0.files.borrow_mut().remove(path);
+        self.0.folders.borrow_mut().remove(path);
+        Ok(())
+    }
+}
+
+struct Writer(World, String);
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.0.kill(&self.1);
+    }
+}
+
+impl Writer {
+    fn journal(&self) -> PortResult<Rc<RefCell<Vec<u8>>>> {
+        self.0.0.journals.borrow().get(&self.1).cloned().ok_or_else(|| PortError::Other("the journal is gone".into()))
+    }
+}
+
+impl JournalWriter for Writer {
+    fn append(&self, bytes: &[u8]) -> PortResult<()> {
+        self.0.allowed("journal", "append")?;
+        self.journal()?.borrow_mut().extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn sync(&self) -> PortResult<()> {
+        self.0.allowed("journal", "sync")
+    }
+
+    fn truncate(&self, length: u64) -> PortResult<()> {
+        self.journal()?.borrow_mut().truncate(length as usize);
+        Ok(())
+    }
+}
+
+impl Journal for World {
+    fn entries(&self) -> PortResult<Vec<JournalEntry>> {
+        let journals = self.0.journals.borrow();
+        let entry = |(id, bytes): (&String, &Rc<RefCell<Vec<u8>>>)| JournalEntry {
+            id: id.clone(),
+            held: self.0.held.borrow().contains(id),
+            size: bytes.borrow().len() as u64,
+            modified: self.0.now.get(),
+        };
+        Ok(journals.iter().map(entry).collect())
+    }
+
+    fn read(&self, id: &str, offset: u64, limit: u32) -> PortResult<Vec<u8>> {
+        // Small pages, so that frames are seen to span them.
+        let limit = (limit as usize).min(37);
+        Ok(self.journal_bytes(id).unwrap_or_default().into_iter().skip(offset as usize).take(limit).collect())
+    }
+
+    fn remove(&self, id: &str) -> PortResult<()> {
+        self.allowed("journal", "remove")?;
+        self.0.journals.borrow_mut().remove(id);
+        Ok(())
+    }
+
+    fn create(&self, id: &str) -> PortResult<Box<dyn JournalWriter>> {
+        self.allowed("journal", "create")?;
+        self.set_journal(id, Vec::new());
+        self.0.held.borrow_mut().insert(id.to_owned());
+        Ok(Box::new(Writer(self.clone(), id.to_owned())))
+    }
+
+    fn open(&self, id: &str) -> PortResult<Option<Box<dyn JournalWriter>>> {
+        self.allowed("journal", "open")?;
+        if !self.0.journals.borrow().contains_key(id) {
+            return Ok(None);
+        }
+        self.0.held.borrow_mut().insert(id.to_owned());
+        Ok(Some(Box::new(Writer(self.clone(), id.to_owned()))))
+    }
+}
+
+impl Store for World {
+    fn add(&self, bytes: ByteStream) -> PortResult<Stored> {
+        self.allowed("store", "add")?;
+        let bytes: Vec<u8> = *bytes.0.downcast().unwrap();
+        let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let stored = Stored { digest: format!("sha256:{digest}"), size: bytes.len() as u64 };
+        self.0.store.borrow_mut().insert(stored.digest.clone(), bytes);
+        Ok(stored)
+    }
+
+    fn has(&self, digest: &str) -> PortResult<bool> {
+        Ok(self.0.store.borrow().contains_key(digest))
+    }
+}
+
+impl Remote for World {
+    fn stat(&self, _url: &str) -> PortResult<Option<RemoteAttributes>> {
+        self.allowed("remote", "stat")?;
+        Ok(None)
+    }
+}
+
+impl Clock for World {
+    fn now(&self) -> u64 {
+        self.0.now.set(self.0.now.get() + 1);
+        self.0.now.get()
+    }
+
+    fn offset_minutes(&self) -> i16 {
+        60
+    }
+}
+
+impl Entropy for World {
+    fn bytes(&self, count: u32) -> Vec<u8> {
+        self.0.random.set(self.0.random.get() + 1);
+        vec![self.0.random.get(); count as usize]
+    }
+}
+
+impl Machine for World {
+    fn describe(&self) -> MachineFacts {
+        MachineFacts {
+            system: "Linux".into(),
+            release: "6.1".into(),
+            architecture: "x86_64".into(),
+            processors: 2,
+            memory: 1 << 30,
+        }
+    }
+}
+
+impl Interpreter for World {
+    fn describe(&self) -> Option<InterpreterFacts> {
+        Some(InterpreterFacts { implementation: "CPython".into(), version: "3.11.7".into() })
+    }
+
+    fn packages(&self) -> Vec<Package> {
+        vec![Package { name: "numpy".into(), version: "2.0.0".into() }]
+    }
+}
+
+impl Progress for World {
+    fn warn(&self, message: &str, _hints: &[String]) {
+        self.0.warnings.borrow_mut().push(message.to_owned());
+    }
+}

@@ -1,0 +1,69 @@
+//! `journal`: the logs of running experiments.
+
+use wasmtime::Result;
+use wasmtime::component::Resource;
+
+use super::generated::aurum::tracker::journal as wit;
+use super::{Answer, Host, answer};
+use crate::capabilities;
+use crate::capabilities::journal::{Entry, Journals, Writer};
+
+impl Host {
+    fn journals(&self) -> capabilities::Result<Journals> {
+        self.capabilities.grants.check_journal()?;
+        self.capabilities.journals()
+    }
+}
+
+impl wit::Host for Host {
+    fn entries(&mut self) -> Answer<Vec<wit::Entry>> {
+        let entry = |Entry { id, held, size, modified }| wit::Entry { id, held, size, modified };
+        answer(self.journals().and_then(|journals| {
+            Ok(journals.entries()?.into_iter().map(entry).collect())
+        }))
+    }
+
+    fn read(&mut self, id: String, offset: u64, limit: u32) -> Answer<Vec<u8>> {
+        answer(self.journals().and_then(|journals| journals.read(&id, offset, limit)))
+    }
+
+    fn remove(&mut self, id: String) -> Answer<()> {
+        answer(self.journals().and_then(|journals| journals.remove(&id)))
+    }
+}
+
+impl wit::HostWriter for Host {
+    fn create(&mut self, id: String) -> Answer<Resource<Writer>> {
+        match self.journals().and_then(|journals| journals.create(&id)) {
+            Ok(writer) => Ok(Ok(self.table.push(writer)?)),
+            Err(error) => Ok(Err(error.into())),
+        }
+    }
+
+    fn open(&mut self, id: String) -> Answer<Option<Resource<Writer>>> {
+        match self.journals().and_then(|journals| journals.open(&id)) {
+            Ok(Some(writer)) => Ok(Ok(Some(self.table.push(writer)?))),
+            Ok(None) => Ok(Ok(None)),
+            Err(error) => Ok(Err(error.into())),
+        }
+    }
+
+    fn append(&mut self, writer: Resource<Writer>, bytes: Vec<u8>) -> Answer<()> {
+        let result = self.table.get(&writer)?.append(&bytes);
+        self.capabilities.appended += u64::from(result.is_ok());
+        answer(result)
+    }
+
+    fn sync(&mut self, writer: Resource<Writer>) -> Answer<()> {
+        answer(self.table.get(&writer)?.sync())
+    }
+
+    fn truncate(&mut self, writer: Resource<Writer>, length: u64) -> Answer<()> {
+        answer(self.table.get(&writer)?.truncate(length))
+    }
+
+    fn drop(&mut self, writer: Resource<Writer>) -> Result<()> {
+        self.table.delete(writer)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,123 @@
+//! The host half of `wit/`: each import a few lines that check the grant and call a plain capability.
+
+use wasmtime::component::{HasSelf, Linker, ResourceTable};
+use wasmtime::{Result, StoreLimits, StoreLimitsBuilder};
+
+use crate::capabilities::clock::Clock;
+use crate::capabilities::entropy::Entropy;
+use crate::capabilities::interpreter::Interpreter;
+use crate::capabilities::journal::Journals;
+use crate::capabilities::remote::Remote;
+use crate::capabilities::repository::Repository;
+use crate::capabilities::store::Store;
+use crate::capabilities::workspace::Workspace;
+use crate::capabilities::{self, Error};
+use crate::failure::Warning;
+use crate::grants::Grants;
+
+mod journals;
+mod network;
+mod repository;
+mod repository_edit;
+mod stores;
+mod surroundings;
+mod workspace;
+
+pub(crate) mod generated {
+    #![allow(missing_docs, clippy::all, reason = "generated from wit/, which is documented")]
+
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "tracker",
+        imports: { default: trappable },
+        with: {
+            "aurum:tracker/repository.change-set": super::SharedChanges,
+            "aurum:tracker/repository-edit.tree-edit": crate::capabilities::repository_edit::TreeEdit,
+            "aurum:tracker/repository-edit.blob-writer": crate::capabilities::repository_edit::BlobWriter,
+            "aurum:tracker/journal.writer": crate::capabilities::journal::Writer,
+            "aurum:tracker/store.byte-stream": super::ByteStream,
+        },
+    });
+}
+
+pub(crate) use generated::Tracker as Core;
+use generated::aurum::tracker::types;
+
+/// The sandbox's memory: a core that needs more has gone astray.
+const MEMORY: usize = 256 << 20;
+
+/// Shared, so that a tree can take from it while both are in the sandbox's table.
+#[expect(unreachable_pub, reason = "the generated bindings re-export it")]
+pub type SharedChanges = std::sync::Arc<capabilities::repository::ChangeSet>;
+
+/// Bytes on their way to the store. They are read by the host and never enter the sandbox.
+#[expect(unreachable_pub, reason = "the generated bindings re-export it")]
+pub struct ByteStream(pub(crate) Box<dyn std::io::Read + Send>);
+
+/// What a core may reach, and how: made once, and kept when a sandbox has to be made anew.
+pub(crate) struct Capabilities {
+    pub(crate) grants: Grants,
+    pub(crate) repository: Repository,
+    pub(crate) workspace: Workspace,
+    pub(crate) remote: Remote,
+    pub(crate) clock: Clock,
+    pub(crate) entropy: Entropy,
+    pub(crate) interpreter: Interpreter,
+    /// What a call wants the user to know.
+    pub(crate) warnings: Vec<Warning>,
+    /// How often a journal was appended to: tells whether a call that trapped was accepted.
+    pub(crate) appended: u64,
+}
+
+impl Capabilities {
+    /// The journals live in git's common folder, which linked worktrees share and `git clean` does not reach.
+    pub(crate) fn journals(&self) -> capabilities::Result<Journals> {
+        Ok(Journals::new(self.repository.common_dir()?.join("aurum/runs")))
+    }
+
+    pub(crate) fn store(&self) -> capabilities::Result<Store> {
+        Ok(Store::new(self.repository.common_dir()?.join("aurum/store")))
+    }
+}
+
+/// What one sandbox has of the host.
+pub(crate) struct Host {
+    pub(crate) capabilities: Capabilities,
+    pub(crate) table: ResourceTable,
+    pub(crate) limits: StoreLimits,
+}
+
+impl Host {
+    pub(crate) fn new(capabilities: Capabilities) -> Self {
+        let limits = StoreLimitsBuilder::new().memory_size(MEMORY).instances(16).build();
+        Self { capabilities, table: ResourceTable::new(), limits }
+    }
+}
+
+pub(crate) fn linker(engine: &wasmtime::Engine) -> Result<Linker<Host>> {
+    let mut linker = Linker::new(engine);
+    Core::add_to_linker::<_, HasSelf<Host>>(&mut linker, |host| host)?;
+    Ok(linker)
+}
+
+impl From<Error> for types::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Denied(text) => Self::Denied(text),
+            Error::Conflict(text) => Self::Conflict(text),
+            Error::InvalidPath(text) => Self::InvalidPath(text),
+            Error::NoSpace(text) => Self::NoSpace(text),
+            Error::Other(text) => Self::Other(text),
+        }
+    }
+}
+
+/// An import's answer: the outer error ends the sandbox, the inner one is the core's to handle.
+type Answer<T> = Result<Result<T, types::Error>>;
+
+/// A capability's answer in the words of the interface.
+fn answer<T>(result: capabilities::Result<T>) -> Answer<T> {
+    Ok(result.map_err(Into::into))
+}
+
+impl types::Host for Host {}

@@ -1,0 +1,90 @@
+//! `repository`: reading git, which needs no grant of its own: a host that opens a repository lets the core read it.
+
+use wasmtime::Result;
+use wasmtime::component::Resource;
+
+use super::generated::aurum::tracker::repository as wit;
+use super::{Answer, Host, SharedChanges, answer};
+use crate::capabilities::repository::{Change, ChangeKind, Head, Identity, Location, Reference, Standing};
+
+impl wit::Host for Host {
+    fn read_standing(&mut self) -> Answer<wit::Standing> {
+        answer(self.capabilities.repository.standing().map(|standing| match standing {
+            Standing::Absent => wit::Standing::Absent,
+            Standing::Root => wit::Standing::Root,
+            Standing::Below(root) => wit::Standing::Below(root),
+            Standing::Bare => wit::Standing::Bare,
+        }))
+    }
+
+    fn read_head(&mut self) -> Answer<wit::Head> {
+        let head = self.capabilities.repository.head();
+        answer(head.map(|Head { commit, tree, branch, operation }| wit::Head { commit, tree, branch, operation }))
+    }
+
+    fn read_identity(&mut self) -> Answer<Option<wit::Identity>> {
+        let identity = self.capabilities.repository.identity();
+        answer(identity.map(|identity| identity.map(|Identity { name, email }| wit::Identity { name, email })))
+    }
+
+    fn setting(&mut self, key: String) -> Answer<Option<String>> {
+        answer(self.capabilities.repository.setting(&key))
+    }
+
+    fn references(&mut self, prefix: String, after: Option<String>, limit: u32) -> Answer<Vec<wit::Reference>> {
+        let references = self.capabilities.repository.references(&prefix, after.as_deref(), limit);
+        let reference = |Reference { name, target }| wit::Reference { name, target };
+        answer(references.map(|references| references.into_iter().map(reference).collect()))
+    }
+
+    fn read_files(&mut self, locations: Vec<wit::Location>) -> Answer<Vec<Option<Vec<u8>>>> {
+        let locations: Vec<_> = locations.into_iter().map(location).collect();
+        answer(self.capabilities.repository.read_files(&locations))
+    }
+
+    fn list_folder(&mut self, folder: wit::Location) -> Answer<Vec<String>> {
+        answer(self.capabilities.repository.list_folder(&location(folder)))
+    }
+
+    fn read_staged(&mut self, path: String) -> Answer<Option<Vec<u8>>> {
+        answer(self.capabilities.repository.read_staged(&path))
+    }
+
+    fn changes(&mut self, markers: Vec<String>) -> Answer<Resource<SharedChanges>> {
+        match self.capabilities.repository.changes(&markers) {
+            Ok(changes) => Ok(Ok(self.table.push(SharedChanges::new(changes))?)),
+            Err(error) => Ok(Err(error.into())),
+        }
+    }
+}
+
+impl wit::HostChangeSet for Host {
+    fn length(&mut self, changes: Resource<SharedChanges>) -> Result<u32> {
+        Ok(self.table.get(&changes)?.length())
+    }
+
+    fn page(&mut self, changes: Resource<SharedChanges>, offset: u32, limit: u32) -> Result<Vec<wit::Change>> {
+        let change = |Change { path, kind, size, modified }: &Change| wit::Change {
+            path: path.clone(),
+            kind: match kind {
+                ChangeKind::Modified => wit::ChangeKind::Modified,
+                ChangeKind::Deleted => wit::ChangeKind::Deleted,
+                ChangeKind::Untracked => wit::ChangeKind::Untracked,
+                ChangeKind::Repository => wit::ChangeKind::Repository,
+            },
+            size: *size,
+            modified: *modified,
+        };
+        Ok(self.table.get(&changes)?.page(offset, limit).iter().map(change).collect())
+    }
+
+    fn drop(&mut self, changes: Resource<SharedChanges>) -> Result<()> {
+        self.table.delete(changes)?;
+        Ok(())
+    }
+}
+
+fn location(location: wit::Location) -> Location {
+    let wit::Location { root, path } = location;
+    Location { root, path }
+}

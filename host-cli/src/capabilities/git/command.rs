@@ -1,0 +1,95 @@
+//! Running the `git` program, where its own behaviour is the point.
+
+use std::env;
+use std::ffi::OsStr;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::capabilities::{Error, Result};
+
+/// Variables that tie git to another repository, as they are set in a hook. Those that carry settings stay.
+pub(crate) const LOCAL_VARIABLES: [&str; 13] = [
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_CONFIG",
+    "GIT_DIR",
+    "GIT_GRAFT_FILE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_NAMESPACE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_QUARANTINE_PATH",
+    "GIT_SHALLOW_FILE",
+    "GIT_WORK_TREE",
+];
+
+/// Runs git in `folder` with `input` on its standard input, without hooks, prompts or a file system monitor.
+pub(crate) fn git(folder: &Path, arguments: &[&str], input: &[u8]) -> Result<()> {
+    let mut command = Command::new(program()?);
+    command
+        .args(["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false"])
+        .args(arguments)
+        .current_dir(folder)
+        .env("GIT_TERMINAL_PROMPT", "0")
+        // Messages are looked into.
+        .env("LC_ALL", "C")
+        // gix can't read the other one.
+        .env("GIT_DEFAULT_REF_FORMAT", "files")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    for name in LOCAL_VARIABLES {
+        command.env_remove(name);
+    }
+    let failed = |error| Error::io("can't run `git`", &error);
+    let mut child = command.spawn().map_err(failed)?;
+    // A git that stops reading says why on its standard error, which tells more than the broken pipe.
+    let written = child.stdin.take().map_or(Ok(()), |mut stdin| stdin.write_all(input));
+    let output = child.wait_with_output().map_err(failed)?;
+    if !output.status.success() {
+        let action = arguments.first().copied().unwrap_or_default();
+        let words = String::from_utf8_lossy(&output.stderr);
+        return Err(Error::Other(format!("`git {action}` failed: {}", words.trim())));
+    }
+    written.map_err(failed)
+}
+
+/// The program by its absolute path, so that nothing in the project can stand in for it.
+fn program() -> Result<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    find(&path).ok_or_else(|| Error::Other("the program `git` is not on the PATH".into()))
+}
+
+fn find(path: &OsStr) -> Option<PathBuf> {
+    let name = if cfg!(windows) { "git.exe" } else { "git" };
+    env::split_paths(path)
+        .filter(|folder| folder.is_absolute())
+        .map(|folder| folder.join(name))
+        .find(|file| is_executable(file))
+}
+
+fn is_executable(file: &Path) -> bool {
+    file.metadata().is_ok_and(|metadata| metadata.is_file() && gix::fs::is_executable(&metadata))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn finds_git_only_in_absolute_folders() {
+        assert!(find(OsStr::new("::.:relative")).is_none());
+        assert!(program().unwrap().is_absolute());
+    }
+
+    #[test]
+    fn errors_carry_the_words_of_git() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = git(folder.path(), &["no-such-command"], b"").unwrap_err();
+        assert!(error.to_string().contains("no-such-command' is not a git command"), "{error}");
+    }
+}

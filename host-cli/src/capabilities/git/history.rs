@@ -1,0 +1,94 @@
+//! Reading files of commits, trees and the index.
+
+use gix::bstr::ByteSlice;
+use gix::objs::Kind;
+use gix::objs::tree::EntryKind;
+
+use super::{check_path, failure, index, object_id};
+use crate::capabilities::repository::Location;
+use crate::capabilities::{Error, Result};
+
+/// The most that one answer holds, and the largest file.
+const LIMIT: u64 = 4 << 20;
+
+/// The files at these places, as many from the front as fit.
+pub(crate) fn read_files(repository: &gix::Repository, locations: &[Location]) -> Result<Vec<Option<Vec<u8>>>> {
+    let mut files = Vec::new();
+    let mut total = 0;
+    for location in locations {
+        check_path(&location.path)?;
+        let Some((kind, id)) = find(repository, location)? else {
+            files.push(None);
+            continue;
+        };
+        if !matches!(kind, EntryKind::Blob | EntryKind::BlobExecutable) {
+            files.push(None);
+            continue;
+        }
+        let size = repository.find_header(id).map_err(|error| failure(&error))?.size();
+        check_size(&location.path, size)?;
+        total += size;
+        if total > LIMIT && !files.is_empty() {
+            break;
+        }
+        let mut blob = repository.find_blob(id).map_err(|error| failure(&error))?;
+        files.push(Some(blob.take_data()));
+    }
+    Ok(files)
+}
+
+/// The names directly within a folder.
+pub(crate) fn list_folder(repository: &gix::Repository, location: &Location) -> Result<Vec<String>> {
+    let folder = if location.path.is_empty() {
+        root(repository, &location.root)?
+    } else {
+        check_path(&location.path)?;
+        match find(repository, location)? {
+            Some((EntryKind::Tree, id)) => Some(repository.find_tree(id).map_err(|error| failure(&error))?),
+            _ => None,
+        }
+    };
+    let Some(folder) = folder else { return Ok(Vec::new()) };
+    folder
+        .iter()
+        .map(|entry| Ok(entry.map_err(|error| failure(&error))?.filename().to_str_lossy().into_owned()))
+        .collect()
+}
+
+/// A file as it is staged.
+pub(crate) fn read_staged(repository: &gix::Repository, path: &str) -> Result<Option<Vec<u8>>> {
+    check_path(path)?;
+    let index = index::read(repository)?;
+    let Some(entry) = index.entry_by_path(path.into()) else { return Ok(None) };
+    let unwritten = gix::index::entry::Flags::INTENT_TO_ADD;
+    if entry.mode == gix::index::entry::Mode::COMMIT || entry.flags.contains(unwritten) {
+        return Ok(None);
+    }
+    let size = repository.find_header(entry.id).map_err(|error| failure(&error))?.size();
+    check_size(path, size)?;
+    Ok(Some(repository.find_blob(entry.id).map_err(|error| failure(&error))?.take_data()))
+}
+
+fn check_size(path: &str, size: u64) -> Result<()> {
+    if size <= LIMIT { Ok(()) } else { Err(Error::Other(format!("`{path}` is larger than 4 MiB: {size} bytes"))) }
+}
+
+fn find(repository: &gix::Repository, location: &Location) -> Result<Option<(EntryKind, gix::ObjectId)>> {
+    let Some(root) = root(repository, &location.root)? else { return Ok(None) };
+    let entry = root.lookup_entry(location.path.split('/')).map_err(|error| failure(&error))?;
+    Ok(entry.map(|entry| (entry.mode().kind(), entry.object_id())))
+}
+
+/// The tree to look in; none when the object is not there, as a tag's in a shallow clone, or holds no files.
+fn root<'r>(repository: &'r gix::Repository, id: &str) -> Result<Option<gix::Tree<'r>>> {
+    let id = object_id(repository, id)?;
+    let Some(object) = repository.try_find_object(id).map_err(|error| failure(&error))? else { return Ok(None) };
+    if !matches!(object.kind, Kind::Commit | Kind::Tree | Kind::Tag) {
+        return Ok(None);
+    }
+    match object.peel_to_tree() {
+        Ok(tree) => Ok(Some(tree)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(failure(&error)),
+    }
+}

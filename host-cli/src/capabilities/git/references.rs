@@ -1,0 +1,266 @@
+//! Listing references, and moving them one at a time.
+//!
+//! gix can move references too, but takes the lock of packed-refs for it, which all runs would queue for, and renames a
+//! file that may not have reached the disk. So what follows is git's own protocol for a single loose reference: make
+//! `<name>.lock`, compare, write, rename.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use gix::ObjectId;
+use gix::bstr::{BString, ByteSlice};
+use gix::lock::acquire::Fail;
+use gix::refs::transaction::{PreviousValue, RefEdit};
+use gix::refs::{FullName, TargetRef};
+
+use super::{durable, failure, object_id, reflog};
+use crate::capabilities::repository::Reference;
+use crate::capabilities::{Error, Result};
+
+/// How long to wait for somebody else's lock. A lock left behind by a crash is the user's to remove, as with git.
+const PATIENCE: Fail = Fail::AfterDurationWithBackoff(Duration::from_secs(5));
+
+/// The references whose full name begins with `prefix` and sorts after `after`, at most `limit` of them.
+pub(crate) fn list(
+    repository: &gix::Repository,
+    prefix: &str,
+    after: Option<&str>,
+    limit: u32,
+) -> Result<Vec<Reference>> {
+    let read = || -> gix::Result<Vec<Reference>> {
+        let mut found = Vec::new();
+        let peeler = Peeler::new(repository)?;
+        let references = repository.references()?;
+        let names = if prefix.is_empty() { references.all()? } else { references.prefixed(prefix)? };
+        for reference in names {
+            if found.len() >= limit as usize {
+                break;
+            }
+            let reference = match reference {
+                Ok(reference) => reference,
+                // Removed while we look, or broken: git passes over such a one as well.
+                Err(error) if error.is_not_found() || error.is_corrupted() || error.is_validation() => continue,
+                Err(error) => return Err(error),
+            };
+            let Ok(name) = reference.name().as_bstr().to_str().map(str::to_owned) else { continue };
+            if !name.starts_with(prefix) || after.is_some_and(|after| name.as_str() <= after) {
+                continue;
+            }
+            if let Some(target) = peeler.peel(reference) {
+                found.push(Reference { name, target: target.to_string() });
+            }
+        }
+        Ok(found)
+    };
+    read().map_err(|error| failure(&error))
+}
+
+/// Peels without looking at objects where packed-refs already says what its tags lead to.
+struct Peeler<'r> {
+    repository: &'r gix::Repository,
+    packed: Option<gix::refs::file::packed::SharedBufferSnapshot>,
+}
+
+impl<'r> Peeler<'r> {
+    fn new(repository: &'r gix::Repository) -> gix::Result<Self> {
+        let mut head = String::new();
+        if let Ok(file) = File::open(repository.refs.packed_refs_path()) {
+            // The header is the first line; not text means no header.
+            let _ = file.take(128).read_to_string(&mut head);
+        }
+        let complete = head.lines().next().is_some_and(|line| line.contains(" fully-peeled"));
+        let packed = if complete { repository.refs.cached_packed_buffer()? } else { None };
+        Ok(Self { repository, packed })
+    }
+
+    /// The object that the reference leads to; none for a symbolic one that leads nowhere.
+    fn peel(&self, mut reference: gix::Reference<'_>) -> Option<ObjectId> {
+        let TargetRef::Object(direct) = reference.target() else {
+            return reference.peel_to_id().ok().map(gix::Id::detach);
+        };
+        let direct = direct.to_owned();
+        if let Some(packed) = &self.packed
+            && let Ok(Some(packed)) = packed.try_find(reference.name().as_partial_name())
+            && packed.target() == direct
+        {
+            return Some(packed.object());
+        }
+        match self.repository.find_header(direct) {
+            Ok(header) if header.kind() == gix::objs::Kind::Tag => {
+                Some(reference.peel_to_id().map_or(direct, gix::Id::detach))
+            }
+            _ => Some(direct),
+        }
+    }
+}
+
+/// Points a reference at `target` if it is at `expected` now, else answers a conflict.
+pub(crate) fn set(
+    repository: &gix::Repository,
+    name: &str,
+    expected: Option<&str>,
+    target: &str,
+    durable: bool,
+) -> Result<()> {
+    let expected = expected.map(|id| object_id(repository, id)).transpose()?;
+    let target = object_id(repository, target)?;
+    if !repository.has_object(target) {
+        return Err(Error::Other(format!("there is no object {target}")));
+    }
+    let head = repository.head().map_err(|error| failure(&error))?;
+    let branch = head.referent_name().map(|name| name.as_bstr().to_owned());
+    let (base, full) = match (name, &branch) {
+        ("HEAD", None) => (repository.git_dir(), FullName::try_from("HEAD")),
+        ("HEAD", Some(branch)) => (repository.common_dir(), FullName::try_from(branch.clone())),
+        _ => {
+            check_name(name)?;
+            (repository.common_dir(), FullName::try_from(name))
+        }
+    };
+    let full = full.map_err(|_| Error::Other(format!("`{name}` is not the name of a reference")))?;
+    let full = full.as_bstr().to_owned();
+
+    if expected.is_none() {
+        check_room(repository, &full)?;
+    }
+    let path = base.join(gix::path::from_bstr(full.as_bstr()).map_err(|error| failure(&error))?);
+    let new_folders = missing_folders(&path);
+    let boundary = if full == "HEAD" { base.to_owned() } else { base.join("refs") };
+    let mut lock = gix::lock::File::acquire_to_update_resource(&path, PATIENCE, Some(boundary), 0)
+        .map_err(|error| lost_or_failed(&full, &path, &error))?;
+
+    let now = current(repository, &path, &full)?;
+    if now != expected {
+        return Err(conflict(&full, expected, now));
+    }
+    lock.with_mut(|file| {
+        writeln!(file, "{target}")?;
+        // Before it takes the reference's name: a crash must not leave an empty file there.
+        if durable { file.sync_all() } else { Ok(()) }
+    })
+    .map_err(|error| Error::io(format_args!("can't write `{full}`"), &error))?;
+    reflog::add(repository, &full, branch.as_ref(), now, target)?;
+    commit(lock, &path).map_err(|error| Error::io(format_args!("can't write `{full}`"), &error))?;
+
+    if durable {
+        let holders = new_folders.iter().filter_map(|folder| folder.parent());
+        for folder in path.parent().into_iter().chain(holders) {
+            durable::folder(folder)?;
+        }
+    }
+    Ok(())
+}
+
+fn commit(lock: gix::lock::File, path: &Path) -> io::Result<()> {
+    match lock.commit() {
+        Ok(_) => Ok(()),
+        // Folders that a removed reference has left behind; they go if nothing is in them.
+        Err(error) if path.is_dir() => {
+            remove_empty_folders(path)?;
+            error.instance.commit().map(drop).map_err(|error| error.error)
+        }
+        Err(error) => Err(error.error),
+    }
+}
+
+fn remove_empty_folders(path: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(path)? {
+        remove_empty_folders(&entry?.path())?;
+    }
+    fs::remove_dir(path)
+}
+
+/// Where the reference is, read under its lock.
+fn current(repository: &gix::Repository, path: &Path, name: &BString) -> Result<Option<ObjectId>> {
+    let failed = |error: &io::Error| Error::io(format_args!("can't read `{name}`"), error);
+    match fs::read(path) {
+        Ok(content) => {
+            let content = content.trim();
+            ObjectId::from_hex(content).map(Some).map_err(|_| {
+                let is = if content.starts_with(b"ref:") { "symbolic" } else { "broken" };
+                Error::Conflict(format!("the reference `{name}` is {is}"))
+            })
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound || path.is_dir() => {
+            let Some(packed) = repository.refs.cached_packed_buffer().map_err(|error| failure(&error))? else {
+                return Ok(None);
+            };
+            let full = FullName::try_from(name.clone()).map_err(|error| Error::other(&error))?;
+            let found = packed.try_find(full.as_ref().as_partial_name()).map_err(|error| failure(&error))?;
+            Ok(found.map(|reference| reference.target()))
+        }
+        Err(error) => Err(failed(&error)),
+    }
+}
+
+/// Only what worktrees share, so that everybody sees it.
+fn check_name(name: &str) -> Result<()> {
+    let private = ["refs/bisect/", "refs/rewritten/", "refs/worktree/"];
+    if name.starts_with("refs/") && !private.iter().any(|prefix| name.starts_with(prefix)) {
+        Ok(())
+    } else {
+        Err(Error::Other(format!("`{name}` is not the name of a reference that can be set")))
+    }
+}
+
+/// Refuses `refs/a/b` while there is a `refs/a` or a `refs/a/b/c`: git can't keep both.
+fn check_room(repository: &gix::Repository, name: &BString) -> Result<()> {
+    let taken =
+        |other: &str| Err(Error::Conflict(format!("the reference `{name}` can't be made: there is `{other}` already")));
+    let text = name.to_str_lossy();
+    for (slash, _) in text.match_indices('/').skip(1) {
+        let above = &text[..slash];
+        if repository.try_find_reference(above).is_ok_and(|found| found.is_some_and(|found| found.name() == above)) {
+            return taken(above);
+        }
+    }
+    match list(repository, &format!("{text}/"), None, 1)?.first() {
+        Some(below) => taken(&below.name),
+        None => Ok(()),
+    }
+}
+
+fn conflict(name: &BString, expected: Option<ObjectId>, now: Option<ObjectId>) -> Error {
+    let now = now.map_or_else(|| "is gone".to_owned(), |id| format!("is at {id}"));
+    Error::Conflict(match expected {
+        None => format!("the reference `{name}` exists already and {now}"),
+        Some(expected) => format!("the reference `{name}` was expected at {expected}, but {now}"),
+    })
+}
+
+/// Somebody may have made `refs/a` while we were to make `refs/a/b`.
+fn lost_or_failed(name: &BString, path: &Path, error: &gix::Error) -> Error {
+    match path.ancestors().skip(1).find(|above| above.is_file()) {
+        Some(_) => Error::Conflict(format!("the reference `{name}` can't be made: one above it exists already")),
+        None => failure(error),
+    }
+}
+
+/// The folders that will have to be made for a file.
+fn missing_folders(path: &Path) -> Vec<PathBuf> {
+    path.ancestors().skip(1).take_while(|folder| !folder.exists()).map(Path::to_owned).collect()
+}
+
+/// Removes references in one transaction; those that do not exist are passed over.
+pub(crate) fn remove(repository: &gix::Repository, names: &[String]) -> Result<()> {
+    let mut edits = Vec::new();
+    let mut names: Vec<&String> = names.iter().collect();
+    names.sort();
+    names.dedup();
+    for name in names {
+        check_name(name)?;
+        let full = FullName::try_from(name.as_str()).map_err(|error| Error::other(&error))?;
+        let there = repository.try_find_reference(full.as_ref().as_partial_name()).map_err(|error| failure(&error))?;
+        if there.is_some() {
+            edits.push(RefEdit::delete(full, PreviousValue::Any));
+        }
+    }
+    if edits.is_empty() {
+        return Ok(());
+    }
+    let transaction = repository.refs.transaction().prepare(edits, PATIENCE, PATIENCE);
+    transaction.and_then(|transaction| transaction.commit(None)).map_err(|error| failure(&error))?;
+    Ok(())
+}

@@ -1,0 +1,61 @@
+//! What the host can do for the core: plain Rust, one module an interface of `wit/`, none of them aware of WebAssembly.
+
+use std::io;
+
+pub mod clock;
+pub mod entropy;
+pub(crate) mod git;
+pub mod interpreter;
+pub mod journal;
+pub mod machine;
+pub(crate) mod paths;
+pub mod remote;
+pub mod repository;
+pub mod repository_edit;
+pub mod store;
+pub mod workspace;
+
+/// Why a capability did not do what was asked; the cases of `wit/types.wit`.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Not granted; names the capability.
+    #[error("`{0}` is not granted")]
+    Denied(String),
+    /// Somebody else was first.
+    #[error("{0}")]
+    Conflict(String),
+    /// The path leaves the project, or is not one.
+    #[error("`{0}` is not a path within the project")]
+    InvalidPath(String),
+    /// Device full or quota used up.
+    #[error("{0}")]
+    NoSpace(String),
+    /// Anything else.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl Error {
+    /// An operation on a file that failed: says what was tried, and keeps a full disk apart from the rest.
+    pub(crate) fn io(doing: impl std::fmt::Display, error: &io::Error) -> Self {
+        let message = format!("{doing}: {error}");
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoSpace(message),
+            _ => Self::Other(message),
+        }
+    }
+
+    /// Any other library's error, with the chain of its causes.
+    pub(crate) fn other(error: &(dyn std::error::Error + 'static)) -> Self {
+        let mut message = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            message = format!("{message}: {error}");
+            cause = error.source();
+        }
+        Self::Other(message)
+    }
+}
+
+/// The result of a capability.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

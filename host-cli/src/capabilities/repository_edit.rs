@@ -1,0 +1,502 @@
+//! Adding to the git repository; interface `repository-edit`. No function here touches the working tree, and only
+//! [`stage`] touches the index.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use gix::objs::Kind;
+
+use super::git::blob::Spool;
+use super::git::durable::Syncing;
+use super::git::loose::{self, Durability};
+pub use super::git::tree_edit::TreeEdit;
+use super::git::tree_edit::expect_kind;
+use super::git::{check_path, command, failure, object_id, references};
+use super::repository::Repository;
+use super::{Error, Result};
+
+/// How long to wait for somebody else's lock on the index.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Makes a repository in the project's folder, as `git init` does.
+pub fn create(repository: &Repository) -> Result<()> {
+    command::git(repository.root(), &["init", "--quiet"], b"")
+}
+
+/// Bytes on their way to becoming a blob, flat in memory.
+pub struct BlobWriter {
+    spool: Spool,
+}
+
+impl BlobWriter {
+    /// Starts with no bytes.
+    pub fn begin(repository: &Repository) -> Result<Self> {
+        repository.git()?;
+        Ok(Self { spool: Spool::new() })
+    }
+
+    /// Adds bytes at the end.
+    pub fn write(&mut self, repository: &Repository, bytes: &[u8]) -> Result<()> {
+        self.spool.write(repository.git()?, bytes)
+    }
+
+    /// Bytes written so far.
+    pub fn size(&self) -> u64 {
+        self.spool.size()
+    }
+
+    /// Makes the blob and answers its id.
+    pub fn finish(self, repository: &Repository) -> Result<String> {
+        Ok(self.spool.finish(repository.git()?)?.to_string())
+    }
+}
+
+/// Author and committer, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signature {
+    /// A person's name.
+    pub name: String,
+    /// An e-mail address.
+    pub email: String,
+    /// Since 1970-01-01T00:00:00Z.
+    pub seconds: i64,
+    /// East of UTC.
+    pub offset_minutes: i16,
+}
+
+/// A commit to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommitPlan {
+    /// Its tree.
+    pub tree: String,
+    /// Its parents.
+    pub parents: Vec<String>,
+    /// Author and committer.
+    pub signature: Signature,
+    /// The whole message.
+    pub message: String,
+}
+
+/// Writes an unsigned commit, running no hook. Returns when the commit and all that is new in it is on stable storage.
+/// The same plan gives the same id.
+pub fn commit(repository: &Repository, plan: &CommitPlan) -> Result<String> {
+    let git = repository.git()?;
+    let tree = object_id(git, &plan.tree)?;
+    expect_kind(git, tree, Kind::Tree)?;
+    let mut parents = Vec::new();
+    for parent in &plan.parents {
+        let parent = object_id(git, parent)?;
+        expect_kind(git, parent, Kind::Commit)?;
+        parents.push(parent);
+    }
+    let base = match parents.first() {
+        None => None,
+        Some(first) => {
+            let commit = git.find_commit(*first).map_err(|error| failure(&error))?;
+            Some(commit.tree_id().map_err(|error| failure(&error))?.detach())
+        }
+    };
+
+    let mut syncing = Syncing::new(git);
+    if tree == gix::ObjectId::empty_tree(tree.kind()) {
+        // Known to git without being there, but `git fsck` misses it.
+        loose::write(git, &gix::objs::Tree::empty(), Durability::Now)?;
+    }
+    syncing.tree(tree, base)?;
+    for parent in &parents {
+        syncing.object(*parent)?;
+    }
+    syncing.finish()?;
+
+    let signature = gix::actor::Signature {
+        name: plan.signature.name.as_str().into(),
+        email: plan.signature.email.as_str().into(),
+        time: gix::date::Time::new(plan.signature.seconds, i32::from(plan.signature.offset_minutes) * 60),
+    };
+    let commit = gix::objs::Commit {
+        tree,
+        parents: parents.into(),
+        author: signature.clone(),
+        committer: signature,
+        encoding: None,
+        message: plan.message.as_str().into(),
+        extra_headers: Vec::new(),
+    };
+    let id = loose::write(git, &commit, Durability::Now)?;
+    let mut syncing = Syncing::new(git);
+    syncing.object(id)?;
+    syncing.finish()?;
+    Ok(id.to_string())
+}
+
+/// Points a reference at `target` if it is at `expected` now (none: if it does not exist), else [`Error::Conflict`].
+/// `HEAD` moves the branch that it names. When `durable`, returns once the change is on stable storage.
+pub fn set_reference(
+    repository: &Repository,
+    name: &str,
+    expected: Option<&str>,
+    target: &str,
+    durable: bool,
+) -> Result<()> {
+    references::set(repository.git()?, name, expected, target, durable)
+}
+
+/// Removes references in one transaction; those that do not exist are passed over.
+pub fn remove_references(repository: &Repository, names: &[String]) -> Result<()> {
+    references::remove(repository.git()?, names)
+}
+
+/// An entry for the index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Staged {
+    /// Where.
+    pub path: String,
+    /// What.
+    pub blob: String,
+}
+
+/// Sets these entries of the index as ordinary files, leaving every other entry and its flags as they are.
+pub fn stage(repository: &Repository, entries: &[Staged]) -> Result<()> {
+    let git = repository.git()?;
+    let mut lines = Vec::new();
+    for entry in entries {
+        check_path(&entry.path)?;
+        let blob = object_id(git, &entry.blob)?;
+        expect_kind(git, blob, Kind::Blob)?;
+        lines.extend_from_slice(format!("100644 {blob} 0\t{}\0", entry.path).as_bytes());
+    }
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let start = Instant::now();
+    loop {
+        match command::git(repository.root(), &["update-index", "--add", "-z", "--index-info"], &lines) {
+            // Git itself does not wait for another git that is at it.
+            Err(Error::Other(words)) if words.contains("index.lock': File exists") => {
+                if start.elapsed() > PATIENCE {
+                    return Err(Error::Conflict(words));
+                }
+                thread::sleep(Duration::from_millis(50));
+            }
+            other => return other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::super::git::testing::Sample;
+    use super::super::repository::Standing;
+    use super::*;
+
+    fn signature() -> Signature {
+        Signature { name: "Ann".into(), email: "ann@x".into(), seconds: 1_700_000_000, offset_minutes: -90 }
+    }
+
+    fn take_all(repository: &Repository) -> (String, Vec<u32>) {
+        let changes = repository.changes(&["pyvenv.cfg".to_owned()]).unwrap();
+        let base = repository.head().unwrap().tree;
+        let mut edit = TreeEdit::begin(repository, base.as_deref()).unwrap();
+        let all: Vec<u32> = (0..changes.length()).collect();
+        let unreadable = edit.take(repository, &changes, &all).unwrap();
+        (edit.write(repository).unwrap(), unreadable)
+    }
+
+    fn fsck(sample: &Sample) {
+        sample.git(&["fsck", "--strict", "--full"]);
+    }
+
+    #[test]
+    fn create_makes_a_repository() {
+        let folder = tempfile::tempdir().unwrap();
+        let repository = Repository::new(folder.path());
+        assert_eq!(repository.standing().unwrap(), Standing::Absent);
+        create(&repository).unwrap();
+        assert_eq!(repository.standing().unwrap(), Standing::Root);
+        assert_eq!(repository.head().unwrap().commit, None);
+    }
+
+    #[test]
+    fn taking_all_changes_gives_the_tree_that_git_would_commit() {
+        let sample = Sample::with(&[("a", "1"), ("b", "1"), ("dir/c", "1"), ("file", "1"), ("crlf", "1\n")]);
+        let root = sample.root();
+        sample.git(&["config", "core.autocrlf", "input"]);
+        sample.write("a", "2");
+        sample.remove("b");
+        fs::remove_dir_all(root.join("dir")).unwrap();
+        sample.write("dir", "now a file");
+        sample.remove("file");
+        sample.write("file/in/folder", "1");
+        sample.write("crlf", "1\r\n2\r\n");
+        sample.write("new/run", "#!/bin/sh\n");
+        fs::set_permissions(root.join("new/run"), fs::Permissions::from_mode(0o755)).unwrap();
+        symlink("../a", root.join("new/link")).unwrap();
+        sample.write("big", &"0123456789abcdef".repeat(200_000));
+        let status = sample.git(&["status", "--porcelain"]);
+
+        let repository = sample.open();
+        let (tree, unreadable) = take_all(&repository);
+        assert!(unreadable.is_empty());
+        assert_eq!(status, sample.git(&["status", "--porcelain"]));
+        fsck(&sample);
+        sample.git(&["add", "-A"]);
+        assert_eq!(tree, sample.git(&["write-tree"]));
+    }
+
+    #[test]
+    fn clean_filters_run_and_required_ones_that_fail_leave_the_file_as_it_was() {
+        let sample = Sample::with(&[(".gitattributes", "*.up filter=up\n*.bad filter=bad\n"), ("x.bad", "1\n")]);
+        sample.git(&["config", "filter.up.clean", "tr a-z A-Z"]);
+        sample.git(&["config", "filter.bad.clean", "false"]);
+        sample.git(&["config", "filter.bad.required", "true"]);
+        sample.write("x.up", "loud\n");
+        sample.write("x.bad", "changed\n");
+        let repository = sample.open();
+        let changes = repository.changes(&[]).unwrap_or_default();
+        let mut edit = TreeEdit::begin(&repository, repository.head().unwrap().tree.as_deref()).unwrap();
+        let all: Vec<u32> = (0..changes.length()).collect();
+        let unreadable = edit.take(&repository, &changes, &all).unwrap();
+        let tree = edit.write(&repository).unwrap();
+        assert_eq!(unreadable.len(), 1);
+        assert_eq!(sample.git(&["show", &format!("{tree}:x.up")]), "LOUD");
+        assert_eq!(sample.git(&["show", &format!("{tree}:x.bad")]), "1");
+    }
+
+    #[test]
+    fn what_can_not_be_read_is_answered_and_links_are_not_followed() {
+        let outside = tempfile::tempdir().unwrap();
+        fs::write(outside.path().join("secret"), "secret").unwrap();
+        let sample = Sample::with(&[("a", "1")]);
+        sample.write("dir/secret", "mine");
+        sample.write("env/pyvenv.cfg", "");
+        sample.write("gone", "1");
+        sample.write("pipe", "1");
+        let repository = sample.open();
+        let changes = repository.changes(&["pyvenv.cfg".to_owned()]).unwrap();
+        fs::remove_dir_all(sample.root().join("dir")).unwrap();
+        symlink(outside.path(), sample.root().join("dir")).unwrap();
+        sample.remove("gone");
+        sample.remove("pipe");
+        std::process::Command::new("mkfifo").arg(sample.root().join("pipe")).status().unwrap();
+        let mut edit = TreeEdit::begin(&repository, None).unwrap();
+        assert_eq!(edit.take(&repository, &changes, &[0, 1, 2, 3, 99]).unwrap(), [0, 1, 2, 3, 99]);
+        assert_eq!(edit.write(&repository).unwrap(), sample.git(&["mktree"]));
+    }
+
+    #[test]
+    fn trees_are_edited_by_path() {
+        let sample = Sample::with(&[("a/b", "1"), ("a/c", "1"), ("d", "1")]);
+        let repository = sample.open();
+        let blob = sample.git(&["rev-parse", "HEAD:d"]);
+        let mut edit = TreeEdit::begin(&repository, repository.head().unwrap().tree.as_deref()).unwrap();
+        edit.remove("a").unwrap();
+        edit.remove("none/at/all").unwrap();
+        edit.put(".au/experiments/1/record.json", &blob).unwrap();
+        let tree = edit.write(&repository).unwrap();
+        let names = |tree: &str| sample.git(&["ls-tree", "-r", "--name-only", tree]);
+        assert_eq!(names(&tree), ".au/experiments/1/record.json\nd");
+        edit.put("e", &blob).unwrap();
+        assert_eq!(names(&edit.write(&repository).unwrap()), ".au/experiments/1/record.json\nd\ne");
+
+        for path in ["", "/x", "a/../b", ".git/config", "a/.GIT", "a//b"] {
+            assert!(matches!(edit.put(path, &blob), Err(Error::InvalidPath(_))), "{path}");
+            assert!(matches!(edit.remove(path), Err(Error::InvalidPath(_))), "{path}");
+        }
+        assert!(edit.put("x", "rubbish").is_err());
+        edit.put("x", &"1".repeat(40)).unwrap();
+        assert!(edit.write(&repository).unwrap_err().to_string().contains("there is no object"));
+        assert!(TreeEdit::begin(&repository, Some(&blob)).is_err());
+        assert!(TreeEdit::begin(&repository, Some("main")).is_err());
+    }
+
+    #[test]
+    fn blobs_of_any_size_are_git_s() {
+        let sample = Sample::empty();
+        let repository = sample.open();
+        for size in [0, 1, 1 << 20, (1 << 20) + 1, 5_000_000] {
+            let mut writer = BlobWriter::begin(&repository).unwrap();
+            let bytes: Vec<u8> = (0..size).map(|number: u32| (number % 251) as u8).collect();
+            for piece in bytes.chunks(300_000) {
+                writer.write(&repository, piece).unwrap();
+            }
+            assert_eq!(writer.size(), u64::from(size));
+            let id = writer.finish(&repository).unwrap();
+            fs::write(sample.root().join("x"), &bytes).unwrap();
+            assert_eq!(id, sample.git(&["hash-object", "x"]));
+            assert_eq!(sample.git(&["cat-file", "-s", &id]), size.to_string());
+        }
+        let mut dropped = BlobWriter::begin(&repository).unwrap();
+        dropped.write(&repository, &vec![0; 2 << 20]).unwrap();
+        let temporary = || {
+            let names = fs::read_dir(sample.root().join(".git/objects")).unwrap();
+            names.filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("tmp_obj_")).count()
+        };
+        assert_eq!(temporary(), 1);
+        drop(dropped);
+        assert_eq!(temporary(), 0);
+        fsck(&sample);
+    }
+
+    #[test]
+    fn a_commit_is_as_planned_and_the_same_again() {
+        let sample = Sample::with(&[("a", "1")]);
+        let repository = sample.open();
+        sample.write("a", "2");
+        sample.git(&["config", "commit.gpgSign", "true"]);
+        let head = repository.head().unwrap();
+        let (tree, _) = take_all(&repository);
+        let message = "subject\n\nbody: 'ü'\n".to_owned();
+        let parents = vec![head.commit.clone().unwrap()];
+        let plan = CommitPlan { tree: tree.clone(), parents, signature: signature(), message };
+        let id = commit(&repository, &plan).unwrap();
+        assert_eq!(commit(&sample.open(), &plan).unwrap(), id);
+        let raw = sample.git(&["cat-file", "commit", &id]);
+        let parent = head.commit.clone().unwrap();
+        let who = "Ann <ann@x> 1700000000 -0130";
+        assert_eq!(raw, format!("tree {tree}\nparent {parent}\nauthor {who}\ncommitter {who}\n\nsubject\n\nbody: 'ü'"));
+        assert_eq!(repository.head().unwrap(), head);
+        let rootless = CommitPlan { parents: Vec::new(), ..plan.clone() };
+        commit(&repository, &rootless).unwrap();
+        assert!(commit(&repository, &CommitPlan { tree: parent, ..plan.clone() }).is_err());
+        assert!(commit(&repository, &CommitPlan { parents: vec![tree], ..plan }).is_err());
+        fsck(&sample);
+    }
+
+    #[test]
+    fn a_commit_with_a_missing_object_is_refused() {
+        let sample = Sample::with(&[("a", "1")]);
+        let repository = sample.open();
+        sample.write("a", "2");
+        let (tree, _) = take_all(&repository);
+        let blob = sample.git(&["rev-parse", &format!("{tree}:a")]);
+        fs::remove_file(sample.root().join(".git/objects").join(&blob[..2]).join(&blob[2..])).unwrap();
+        let plan = CommitPlan { tree, parents: Vec::new(), signature: signature(), message: "x".into() };
+        assert!(commit(&repository, &plan).unwrap_err().to_string().contains(&blob));
+    }
+
+    fn second_commit(sample: &Sample) -> String {
+        sample.git(&["commit-tree", "HEAD^{tree}", "-p", "HEAD", "-m", "second"])
+    }
+
+    #[test]
+    fn references_are_compared_and_swapped() {
+        let sample = Sample::with(&[("a", "1")]);
+        let repository = sample.open();
+        let (one, two) = (sample.git(&["rev-parse", "HEAD"]), second_commit(&sample));
+        let set =
+            |name: &str, expected: Option<&str>, target: &str| set_reference(&repository, name, expected, target, true);
+        set("refs/tags/au/1", None, &one).unwrap();
+        assert!(matches!(set("refs/tags/au/1", None, &one), Err(Error::Conflict(_))));
+        assert!(matches!(set("refs/tags/au/1", Some(&two), &two), Err(Error::Conflict(_))));
+        assert!(matches!(set("refs/tags/au/2", Some(&one), &two), Err(Error::Conflict(_))));
+        set("refs/tags/au/1", Some(&one), &two).unwrap();
+        assert_eq!(sample.git(&["rev-parse", "au/1"]), two);
+
+        sample.git(&["pack-refs", "--all"]);
+        let packed = fs::read(sample.root().join(".git/packed-refs")).unwrap();
+        assert!(matches!(set("refs/tags/au/1", None, &one), Err(Error::Conflict(_))));
+        set("refs/tags/au/1", Some(&two), &one).unwrap();
+        assert_eq!(sample.git(&["rev-parse", "au/1"]), one);
+        assert!(packed == fs::read(sample.root().join(".git/packed-refs")).unwrap());
+
+        for name in ["refs/tags/au", "refs/tags/au/1/x"] {
+            let error = set(name, None, &one).unwrap_err();
+            assert!(matches!(&error, Error::Conflict(words) if words.contains(name)), "{error}");
+        }
+        fs::create_dir_all(sample.root().join(".git/refs/tags/left/behind")).unwrap();
+        set("refs/tags/left", None, &one).unwrap();
+        for name in ["main", "refs/../x", "FETCH_HEAD", "refs/bisect/x", "refs/tags/a b", "refs/tags/x.lock", "refs/"] {
+            assert!(matches!(set(name, None, &one), Err(Error::Other(_))), "{name}");
+        }
+        assert!(set("refs/tags/x", None, &"1".repeat(40)).is_err());
+        assert!(!sample.root().join(".git/logs/refs/tags").exists());
+        fsck(&sample);
+    }
+
+    #[test]
+    fn head_moves_its_branch() {
+        let sample = Sample::empty();
+        sample.git(&["config", "user.name", "Ann"]);
+        sample.git(&["config", "user.email", "ann@example.com"]);
+        let tree = sample.git(&["mktree"]);
+        let one = sample.git(&["commit-tree", &tree, "-m", "first"]);
+        let repository = sample.open();
+        set_reference(&repository, "HEAD", None, &one, true).unwrap();
+        assert_eq!(repository.head().unwrap().branch.as_deref(), Some("main"));
+        let two = second_commit(&sample);
+        assert!(matches!(set_reference(&repository, "HEAD", None, &two, true), Err(Error::Conflict(_))));
+        set_reference(&repository, "HEAD", Some(&one), &two, true).unwrap();
+        assert_eq!(sample.git(&["rev-parse", "main"]), two);
+        for log in ["HEAD", "main"] {
+            let log = sample.git(&["reflog", "show", "--format=%H %gn %ge %gs", log]);
+            let who = "Ann ann@example.com aurum:";
+            assert_eq!(log, format!("{two} {who} second\n{one} {who} first"));
+        }
+        sample.git(&["checkout", "-q", "--detach"]);
+        set_reference(&repository, "HEAD", Some(&two), &one, true).unwrap();
+        assert_eq!(sample.git(&["rev-parse", "main"]), two);
+        assert_eq!(repository.head().unwrap().commit.unwrap(), one);
+        fsck(&sample);
+    }
+
+    #[test]
+    fn of_many_at_once_one_wins() {
+        let sample = Sample::with(&[("a", "1")]);
+        let (one, two) = (sample.git(&["rev-parse", "HEAD"]), second_commit(&sample));
+        let root = sample.root();
+        let race = |name: &str, expected: Option<&str>| {
+            thread::scope(|scope| {
+                let runs: Vec<_> = (0..8)
+                    .map(|_| scope.spawn(|| set_reference(&Repository::new(&root), name, expected, &two, false)))
+                    .collect();
+                runs.into_iter().map(|run| run.join().unwrap()).collect::<Vec<_>>()
+            })
+        };
+        for results in [race("refs/tags/au/1", None), race("HEAD", Some(&one))] {
+            assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
+            assert!(results.iter().all(|result| matches!(result, Ok(()) | Err(Error::Conflict(_)))));
+        }
+    }
+
+    #[test]
+    fn references_are_removed_wherever_they_are() {
+        let sample = Sample::with(&[("a", "1")]);
+        sample.git(&["tag", "au/1"]);
+        sample.git(&["tag", "au/2"]);
+        sample.git(&["pack-refs", "--all"]);
+        sample.git(&["tag", "au/3"]);
+        let names = ["refs/tags/au/1", "refs/tags/au/3", "refs/tags/au/1", "refs/tags/none"].map(str::to_owned);
+        remove_references(&sample.open(), &names).unwrap();
+        assert_eq!(sample.git(&["tag"]), "au/2");
+        assert!(remove_references(&sample.open(), &["HEAD".to_owned()]).is_err());
+        assert!(!sample.root().join(".git/refs/tags/none").exists());
+    }
+
+    #[test]
+    fn staging_leaves_the_rest_of_the_index_alone() {
+        let sample = Sample::with(&[("a", "1"), ("b", "1")]);
+        sample.git(&["update-index", "--assume-unchanged", "a"]);
+        sample.write("b", "staged");
+        sample.git(&["add", "b"]);
+        sample.write("b", "not staged");
+        let repository = sample.open();
+        let mut writer = BlobWriter::begin(&repository).unwrap();
+        writer.write(&repository, b"content").unwrap();
+        let blob = writer.finish(&repository).unwrap();
+        let path = "-odd\tname/ü".to_owned();
+        stage(&repository, &[Staged { path: path.clone(), blob: blob.clone() }]).unwrap();
+        assert_eq!(repository.read_staged(&path).unwrap().unwrap(), b"content");
+        assert_eq!(repository.read_staged("b").unwrap().unwrap(), b"staged");
+        assert!(sample.git(&["ls-files", "-v", "a"]).starts_with('h'));
+        assert!(!sample.root().join("-odd\tname").exists());
+        assert!(stage(&repository, &[Staged { path: "../x".into(), blob: blob.clone() }]).is_err());
+        assert!(stage(&repository, &[Staged { path: "x".into(), blob: "1".repeat(40) }]).is_err());
+        fs::write(sample.root().join(".git/index.lock"), "").unwrap();
+        assert!(matches!(stage(&repository, &[Staged { path, blob }]), Err(Error::Conflict(_))));
+    }
+}

@@ -1,0 +1,225 @@
+//! Content-addressed bytes beside the repository: `<folder>/sha256/ab/cdef…`, read-only, named by their SHA-256.
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::{Error, Result};
+
+const PIECE: usize = 1 << 20;
+
+/// What the store keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// `sha256:` and 64 digits.
+    pub digest: String,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// A folder of contents. Any number of processes may add to it at once.
+#[derive(Clone, Debug)]
+pub struct Store {
+    folder: PathBuf,
+}
+
+impl Store {
+    /// Nothing is made or looked at before something is added.
+    pub fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// Reads the stream to its end, keeps its bytes, and returns once they are on stable storage under their name.
+    pub fn add(&self, bytes: &mut dyn Read) -> Result<Stored> {
+        let failed =
+            |error: io::Error| Error::io(format_args!("adding to the store `{}`", self.folder.display()), &error);
+        make_folder(&self.folder).map_err(failed)?;
+        let mut temporary = tempfile::Builder::new().prefix("new-").tempfile_in(&self.folder).map_err(failed)?;
+        let (digest, size) = self.copy(bytes, temporary.as_file_mut())?;
+        let path = self.path(&digest)?;
+        self.keep(temporary, &path, size).map_err(failed)?;
+        Ok(Stored { digest, size })
+    }
+
+    fn copy(&self, bytes: &mut dyn Read, file: &mut File) -> Result<(String, u64)> {
+        let mut piece = vec![0; PIECE];
+        let mut hash = Sha256::new();
+        let mut size = 0;
+        loop {
+            let count = match bytes.read(&mut piece) {
+                Ok(0) => break,
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(Error::io("reading what is to be stored", &error)),
+            };
+            hash.update(&piece[..count]);
+            file.write_all(&piece[..count])
+                .map_err(|error| Error::io(format_args!("writing to the store `{}`", self.folder.display()), &error))?;
+            size += count as u64;
+        }
+        Ok((format!("sha256:{}", hexadecimal(&hash.finalize())), size))
+    }
+
+    /// Gives the temporary its name, or drops it when the same content is there already.
+    fn keep(&self, temporary: tempfile::NamedTempFile, path: &Path, size: u64) -> io::Result<()> {
+        match File::open(path) {
+            Ok(there) if there.metadata()?.len() == size => {
+                // It may be so new that the process which added it has not synced it yet.
+                there.sync_all()?;
+                drop(temporary);
+            }
+            // Of another size, a power cut tore it: the whole one takes its place.
+            Ok(_) => self.name(temporary, path)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.name(temporary, path)?,
+            Err(error) => return Err(error),
+        }
+        // `sha256/ab`, `sha256`, the store.
+        path.ancestors().skip(1).take(3).try_for_each(sync_folder)
+    }
+
+    fn name(&self, temporary: tempfile::NamedTempFile, path: &Path) -> io::Result<()> {
+        temporary.as_file().set_permissions(Permissions::from_mode(0o444))?;
+        temporary.as_file().sync_all()?;
+        fs::create_dir_all(path.parent().unwrap_or(&self.folder))?;
+        temporary.persist(path).map(drop).map_err(|error| error.error)
+    }
+
+    /// Whether the content is there.
+    pub fn has(&self, digest: &str) -> Result<bool> {
+        Ok(self.open(digest)?.is_some())
+    }
+
+    /// The content, from its start; none when it is not there.
+    pub fn open(&self, digest: &str) -> Result<Option<File>> {
+        match File::open(self.path(digest)?) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io(format_args!("opening `{digest}` in the store"), &error)),
+        }
+    }
+
+    /// Where the content is, or would be.
+    pub fn path(&self, digest: &str) -> Result<PathBuf> {
+        let digits = digest.strip_prefix("sha256:").filter(|digits| {
+            digits.len() == 64 && digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+        });
+        let digits = digits.ok_or_else(|| Error::Other(format!("`{}` is not a digest", digest.escape_debug())))?;
+        let (folder, name) = digits.split_at(2);
+        Ok(self.folder.join("sha256").join(folder).join(name))
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Makes the store's folder the first time, and its name durable with it.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    let missing: Vec<_> =
+        folder.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()).collect();
+    fs::create_dir_all(folder)?;
+    missing.iter().filter_map(|folder| folder.parent()).try_for_each(sync_folder)
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })?.sync_all()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    const HELLO: &str = "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::new(folder.path().join("aurum/store"));
+        (folder, store)
+    }
+
+    fn names(store: &Store) -> Vec<String> {
+        fs::read_dir(&store.folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn contents_are_kept_once_and_read_only() {
+        let (folder, store) = store();
+        assert!(!store.has(HELLO).unwrap());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "reading makes nothing");
+        for _ in 0..2 {
+            let stored = store.add(&mut b"hello".as_slice()).unwrap();
+            assert_eq!(stored, Stored { digest: HELLO.to_owned(), size: 5 });
+        }
+        let path = store.folder.join("sha256/2c/f24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824");
+        assert_eq!(store.path(HELLO).unwrap(), path);
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o444);
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+        assert_eq!(names(&store), ["sha256"], "no temporary is left");
+        assert!(store.has(HELLO).unwrap());
+        assert_eq!(io::read_to_string(store.open(HELLO).unwrap().unwrap()).unwrap(), "hello");
+    }
+
+    #[test]
+    fn a_torn_content_is_replaced() {
+        let (_folder, store) = store();
+        let path = store.path(HELLO).unwrap();
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, "he").unwrap();
+        store.add(&mut b"hello".as_slice()).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"hello");
+    }
+
+    #[test]
+    fn more_than_one_piece() {
+        let (_folder, store) = store();
+        let stored = store.add(&mut io::repeat(7).take(3 * PIECE as u64 + 5)).unwrap();
+        assert_eq!(stored.size, 3 * PIECE as u64 + 5);
+        let whole = fs::read(store.path(&stored.digest).unwrap()).unwrap();
+        assert_eq!(stored.digest, format!("sha256:{}", hexadecimal(&Sha256::digest(whole))));
+        assert_eq!(store.add(&mut io::empty()).unwrap().size, 0);
+    }
+
+    #[test]
+    fn a_stream_that_fails_leaves_nothing() {
+        struct Broken(bool);
+        impl Read for Broken {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                if std::mem::replace(&mut self.0, true) {
+                    return Err(io::ErrorKind::BrokenPipe.into());
+                }
+                buffer[0] = 1;
+                Ok(1)
+            }
+        }
+        let (_folder, store) = store();
+        assert!(store.add(&mut Broken(false)).is_err());
+        assert!(names(&store).is_empty());
+    }
+
+    #[test]
+    fn many_add_the_same_at_once() {
+        let (_folder, store) = store();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| assert_eq!(store.add(&mut b"hello".as_slice()).unwrap().digest, HELLO));
+            }
+        });
+        assert_eq!(names(&store), ["sha256"]);
+    }
+
+    #[test]
+    fn only_digests_are_digests() {
+        let (_folder, store) = store();
+        for digest in ["", "sha256:", &HELLO[7..], &HELLO.to_uppercase(), &HELLO[..70], "sha256:../../../etc/passwd"] {
+            assert!(store.path(digest).is_err() && store.has(digest).is_err() && store.open(digest).is_err());
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The command line as people type it. Doc comments are the help.
+
+use std::path::PathBuf;
+
+use clap::{ColorChoice, Parser, Subcommand};
+
+use super::commands::init::InitArgs;
+use super::commands::metrics::MetricsArgs;
+use super::commands::recover::RecoverArgs;
+
+/// Stated in the help of each command.
+pub(crate) const EXIT_STATUS: &str = "\
+Exit status:
+  0  success
+  1  failure; stderr says what happened and what to do
+  2  a mistake in the command line";
+
+/// Track experiments in git: code, data, parameters and metrics
+#[derive(Debug, Parser)]
+#[command(
+    name = "au",
+    version,
+    arg_required_else_help = true,
+    after_help = examples(),
+)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What each command takes.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct Global {
+    /// Run as if started in DIR
+    #[arg(short = 'C', value_name = "DIR", global = true, display_order = 900)]
+    pub(crate) directory: Option<PathBuf>,
+    /// When to use colours; `auto` heeds NO_COLOR
+    #[arg(long, value_name = "WHEN", default_value = "auto", global = true, display_order = 901)]
+    pub(crate) color: ColorChoice,
+    /// Say nothing but the answer and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose", display_order = 902)]
+    pub(crate) quiet: bool,
+    /// Say which project is used
+    #[arg(short, long, global = true, display_order = 903)]
+    pub(crate) verbose: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Init(InitArgs),
+    Metrics(MetricsArgs),
+    Recover(RecoverArgs),
+}
+
+fn examples() -> String {
+    format!(
+        "\
+Examples:
+  au init                     Make a project of this folder
+  python src/experiment.py    Run a script that says `import aurum as au`
+  au metrics                  Compare what the runs came to
+
+{EXIT_STATUS}"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    fn refused(line: &[&str]) -> clap::Error {
+        Args::try_parse_from(line).expect_err("the command line is wrong")
+    }
+
+    #[test]
+    fn clap_finds_no_fault_in_the_definitions() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn the_version_is_one_line() {
+        let answer = refused(&["au", "--version"]);
+        assert_eq!(answer.kind(), ErrorKind::DisplayVersion);
+        assert_eq!(answer.to_string(), format!("au {}\n", env!("CARGO_PKG_VERSION")));
+    }
+
+    #[test]
+    fn global_options_stand_before_or_after_the_command() {
+        for line in [["au", "-C", "there", "metrics"], ["au", "metrics", "-C", "there"]] {
+            let args = Args::try_parse_from(line).expect("the command line is right");
+            assert_eq!(args.global.directory, Some("there".into()));
+        }
+    }
+
+    #[test]
+    fn a_mistyped_command_or_option_is_answered_with_the_nearest() {
+        assert!(refused(&["au", "metrcs"]).to_string().contains("'metrics'"));
+        assert!(refused(&["au", "metrics", "--jsn"]).to_string().contains("'--json'"));
+    }
+
+    #[test]
+    fn each_command_has_examples_and_states_its_exit_status() {
+        for command in Args::command().get_subcommands_mut() {
+            let help = command.render_long_help().to_string();
+            assert!(help.contains("Examples:") && help.contains(EXIT_STATUS), "{help}");
+        }
+    }
+}

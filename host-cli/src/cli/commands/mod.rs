@@ -1,0 +1,83 @@
+//! One file a command: its arguments, and a function that calls the tracker and shows the answer.
+
+pub(crate) mod init;
+pub(crate) mod metrics;
+pub(crate) mod recover;
+
+use std::path::{Path, PathBuf};
+use std::{env, io};
+
+use super::Result;
+use super::args::{Args, Command};
+use super::ui::Ui;
+use crate::capabilities::interpreter::Interpreter;
+use crate::grants::Grants;
+use crate::{Failure, FailureKind, Tracker};
+
+/// Does what the command line asks for.
+pub(crate) fn dispatch(args: &Args, ui: &mut Ui<'_>) -> Result<()> {
+    let folder = enter(args.global.directory.as_deref())?;
+    match &args.command {
+        Command::Init(args) => at(&folder, ui, |ui, tracker| init::init(ui, tracker, args)),
+        Command::Metrics(args) => at(&project(&folder)?, ui, |ui, tracker| metrics::metrics(ui, tracker, args)),
+        Command::Recover(args) => at(&project(&folder)?, ui, |ui, tracker| recover::recover(ui, tracker, args)),
+    }
+}
+
+/// The folder to work in, made the process's own so that relative paths mean the same to all.
+fn enter(folder: Option<&Path>) -> Result<PathBuf, Failure> {
+    if let Some(folder) = folder {
+        env::set_current_dir(folder).map_err(|error| cannot_enter(folder, &error))?;
+    }
+    env::current_dir().map_err(|error| {
+        let message = format!("The current folder can't be told: {error}");
+        Failure::new(FailureKind::Unavailable, message, "Go to a folder that exists, or name one by `-C`")
+    })
+}
+
+fn cannot_enter(folder: &Path, error: &io::Error) -> Failure {
+    let name = folder.display();
+    let message = match error.kind() {
+        io::ErrorKind::NotFound => format!("There is no folder `{name}`"),
+        io::ErrorKind::NotADirectory => format!("`{name}` is not a folder"),
+        _ => format!("The folder `{name}` can't be entered: {error}"),
+    };
+    Failure::new(FailureKind::InvalidValue, message, "`-C` takes a folder that exists")
+}
+
+fn project(folder: &Path) -> Result<PathBuf, Failure> {
+    crate::discover(folder).ok_or_else(|| {
+        // As the core says it of a folder that it is opened on.
+        let message = "This folder belongs to no Aurum project";
+        Failure::new(FailureKind::NotAProject, message, "Run `au init` in the folder that the project is to live in")
+    })
+}
+
+/// Opens the tracker, acts, and tells what the core warned of meanwhile, whatever came of it.
+fn at(root: &Path, ui: &mut Ui<'_>, act: impl FnOnce(&mut Ui<'_>, &mut Tracker) -> Result<()>) -> Result<()> {
+    ui.detail(&format!("In `{}`", root.display()));
+    let mut tracker = Tracker::open(root, Grants::local(), Interpreter::none())?;
+    let result = act(ui, &mut tracker);
+    ui.warnings(&tracker.take_warnings());
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_is_none_is_named() {
+        let missing = cannot_enter(Path::new("nowhere"), &io::Error::from(io::ErrorKind::NotFound));
+        assert_eq!(missing.message, "There is no folder `nowhere`");
+        let file = cannot_enter(Path::new("a.txt"), &io::Error::from(io::ErrorKind::NotADirectory));
+        assert_eq!(file.message, "`a.txt` is not a folder");
+    }
+
+    #[test]
+    fn outside_a_project_the_way_in_is_named() {
+        let failure = project(Path::new("/")).expect_err("the root of the file system is no project");
+        assert_eq!(failure.kind, FailureKind::NotAProject);
+        assert_eq!(failure.hints, ["Run `au init` in the folder that the project is to live in"]);
+    }
+}

@@ -1,0 +1,94 @@
+//! The `au` program: reads a command line, calls the tracker, shows what it answers.
+
+mod args;
+mod commands;
+mod render;
+mod ui;
+
+use std::io::{self, BufWriter, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use self::args::Args;
+use self::ui::Ui;
+use crate::{Failure, FailureKind};
+
+/// Exit status for a command that could not do what it was asked to.
+const FAILURE: u8 = 1;
+/// Exit status for a mistake in how the program was called.
+const USAGE: u8 = 2;
+
+/// All endings of the program: success; a reader that has seen enough, which is no failure; any other error, told once.
+pub fn main() -> ExitCode {
+    let (mut out, mut err) = (BufWriter::new(io::stdout()), io::stderr());
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(answer) => return explain(&answer, &mut out, &mut err),
+    };
+    let mut ui = Ui::new(&args.global, &mut out, &mut err);
+    match commands::dispatch(&args, &mut ui).and_then(|()| Ok(ui.flush()?)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            ui.error(&error);
+            error.exit_code().into()
+        }
+    }
+}
+
+/// Help and the version, or what is wrong with the command line: clap gives all of them as errors.
+fn explain(answer: &clap::Error, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
+    let mut ui = Ui::new(&args::Global::default(), out, err);
+    let written = if answer.use_stderr() { ui.answer_to_mistake(answer) } else { ui.answer(answer) };
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => FAILURE.into(),
+        _ if answer.use_stderr() => USAGE.into(),
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+/// Why a command stops.
+#[derive(Debug)]
+pub(crate) enum Error {
+    /// The tracker could not do it; at least one reason.
+    Failures(Vec<Failure>),
+    /// The answer can't be written.
+    Output(io::Error),
+}
+
+type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Failures(failures) if failures.iter().all(|failure| failure.kind == FailureKind::Usage) => USAGE,
+            Self::Failures(_) | Self::Output(_) => FAILURE,
+        }
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        Self::Failures(vec![failure])
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_mistake_in_the_call_ends_in_two() {
+        let failure = |kind| Error::from(Failure::new(kind, "No", "Do"));
+        assert_eq!(failure(FailureKind::Usage).exit_code(), USAGE);
+        assert_eq!(failure(FailureKind::UnknownExperiment).exit_code(), FAILURE);
+        assert_eq!(Error::from(io::Error::from(io::ErrorKind::StorageFull)).exit_code(), FAILURE);
+    }
+}

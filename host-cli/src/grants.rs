@@ -1,0 +1,219 @@
+//! What a host lets the core do. Nothing, until something is allowed.
+
+use crate::capabilities::{Error, Result};
+
+/// The capabilities given to the core. Reading the repository's objects, the time, randomness and facts of the machine are
+/// always given: there is no core without the first, and no harm in the rest.
+///
+/// ```
+/// use aurum_host::grants::Grants;
+///
+/// let grants = Grants::none().allow_workspace().allow_host("*.example.org");
+/// assert!(grants.check_workspace().is_ok());
+/// assert!(grants.check_host("data.example.org").is_ok());
+/// assert!(grants.check_store().is_err());
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Grants {
+    /// Writing objects and references.
+    pub repository_edit: bool,
+    /// Reading files of the working tree.
+    pub workspace: bool,
+    /// Changing files of the working tree.
+    pub workspace_edit: bool,
+    /// Journals, to read and to write.
+    pub journal: bool,
+    /// Content-addressed bytes, to read and to add.
+    pub store: bool,
+    /// Hosts on the network.
+    pub network: NetworkGrant,
+}
+
+impl Grants {
+    /// Nothing at all.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Everything on this computer, and no network.
+    pub fn local() -> Self {
+        Self::none().allow_repository_edit().allow_workspace().allow_workspace_edit().allow_journal().allow_store()
+    }
+
+    /// Lets objects and references be written.
+    #[must_use]
+    pub fn allow_repository_edit(self) -> Self {
+        Self { repository_edit: true, ..self }
+    }
+
+    /// Lets files of the working tree be read.
+    #[must_use]
+    pub fn allow_workspace(self) -> Self {
+        Self { workspace: true, ..self }
+    }
+
+    /// Lets files of the working tree be changed; reading them is apart.
+    #[must_use]
+    pub fn allow_workspace_edit(self) -> Self {
+        Self { workspace_edit: true, ..self }
+    }
+
+    /// Lets journals be read and written.
+    #[must_use]
+    pub fn allow_journal(self) -> Self {
+        Self { journal: true, ..self }
+    }
+
+    /// Lets the store be read and added to.
+    #[must_use]
+    pub fn allow_store(self) -> Self {
+        Self { store: true, ..self }
+    }
+
+    /// Lets a host be reached: `example.org` is that one alone, `*.example.org` all those below it, itself not.
+    #[must_use]
+    pub fn allow_host(mut self, pattern: &str) -> Self {
+        self.network.hosts.push(normal_host(pattern));
+        self
+    }
+
+    /// Whether a host may be reached.
+    pub fn host_allowed(&self, host: &str) -> bool {
+        self.network.allows(host)
+    }
+
+    /// Refuses unless objects and references may be written.
+    pub fn check_repository_edit(&self) -> Result<()> {
+        check(self.repository_edit, "repository-edit")
+    }
+
+    /// Refuses unless files of the working tree may be read.
+    pub fn check_workspace(&self) -> Result<()> {
+        check(self.workspace, "workspace")
+    }
+
+    /// Refuses unless files of the working tree may be changed.
+    pub fn check_workspace_edit(&self) -> Result<()> {
+        check(self.workspace_edit, "workspace-edit")
+    }
+
+    /// Refuses unless there may be journals.
+    pub fn check_journal(&self) -> Result<()> {
+        check(self.journal, "journal")
+    }
+
+    /// Refuses unless there may be a store.
+    pub fn check_store(&self) -> Result<()> {
+        check(self.store, "store")
+    }
+
+    /// Refuses unless the host may be reached; names the host.
+    pub fn check_host(&self, host: &str) -> Result<()> {
+        check(self.host_allowed(host), host)
+    }
+}
+
+/// The hosts that may be reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NetworkGrant {
+    hosts: Vec<String>,
+}
+
+impl NetworkGrant {
+    /// Whether a pattern matches the host, whatever its case.
+    pub fn allows(&self, host: &str) -> bool {
+        let host = normal_host(host);
+        self.hosts.iter().any(|pattern| match pattern.strip_prefix("*.") {
+            // The dot belongs to what has to match: `evil-example.org` ends in `example.org` as well.
+            Some(parent) => {
+                let below = host.strip_suffix(parent).and_then(|rest| rest.strip_suffix('.'));
+                !parent.is_empty() && below.is_some_and(|below| !below.is_empty())
+            }
+            None => !host.is_empty() && *pattern == host,
+        })
+    }
+}
+
+/// Lower case, without the dot that ends a fully qualified name.
+fn normal_host(host: &str) -> String {
+    host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
+}
+
+fn check(granted: bool, capability: &str) -> Result<()> {
+    if granted { Ok(()) } else { Err(Error::Denied(capability.to_owned())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn denied(result: Result<()>, capability: &str) -> bool {
+        matches!(result, Err(Error::Denied(named)) if named == capability)
+    }
+
+    #[test]
+    fn nothing_is_granted_unasked() {
+        let grants = Grants::default();
+        assert_eq!(grants, Grants::none());
+        assert!(denied(grants.check_repository_edit(), "repository-edit"));
+        assert!(denied(grants.check_workspace(), "workspace"));
+        assert!(denied(grants.check_workspace_edit(), "workspace-edit"));
+        assert!(denied(grants.check_journal(), "journal"));
+        assert!(denied(grants.check_store(), "store"));
+        for host in ["example.org", "localhost", "127.0.0.1", "", "*"] {
+            assert!(denied(grants.check_host(host), host));
+        }
+    }
+
+    #[test]
+    fn each_is_granted_alone() {
+        let grants = Grants::none().allow_journal();
+        assert!(grants.check_journal().is_ok());
+        assert_eq!(Grants { journal: false, ..grants }, Grants::none());
+        let grants = Grants::none().allow_workspace_edit();
+        assert!(grants.check_workspace_edit().is_ok() && grants.check_workspace().is_err());
+    }
+
+    #[test]
+    fn local_reaches_no_host() {
+        let grants = Grants::local();
+        assert!(
+            grants.check_repository_edit().is_ok() && grants.check_store().is_ok() && grants.check_journal().is_ok()
+        );
+        assert!(grants.check_workspace().is_ok() && grants.check_workspace_edit().is_ok());
+        assert!(!grants.host_allowed("localhost"));
+    }
+
+    #[test]
+    fn an_exact_host_is_that_host_alone() {
+        let grants = Grants::none().allow_host("Example.org");
+        for host in ["example.org", "EXAMPLE.ORG", "example.org."] {
+            assert!(grants.host_allowed(host), "{host}");
+        }
+        for host in ["a.example.org", "evil-example.org", "example.org.evil.net", "example.or", "org", ""] {
+            assert!(!grants.host_allowed(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_wildcard_is_what_lies_below() {
+        let grants = Grants::none().allow_host("*.example.org").allow_host("other.net");
+        for host in ["a.example.org", "a.b.example.org", "A.Example.Org", "other.net"] {
+            assert!(grants.host_allowed(host), "{host}");
+        }
+        for host in
+            ["example.org", ".example.org", "evil-example.org", "example.org.evil.net", "a.example.org.evil.net"]
+        {
+            assert!(!grants.host_allowed(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn odd_patterns_open_nothing() {
+        let grants =
+            ["*", "*.", "", "*example.org", "a.*.org", "."].iter().fold(Grants::none(), |all, odd| all.allow_host(odd));
+        for host in ["example.org", "a.example.org", "a.b.org", "localhost", "", "."] {
+            assert!(!grants.host_allowed(host), "{host}");
+        }
+    }
+}

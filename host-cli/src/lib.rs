@@ -1,0 +1,27 @@
+//! Aurum's native host.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`capabilities`] | plain Rust over git, files, the clock and the network, with no word of WebAssembly |
+//! | [`grants`] | which of them a core gets |
+//! | [`tracker`] | the sandboxed core over them, as typed calls for the command line and for Python |
+//! | `cli` | the program `au`, behind the feature of that name |
+
+#![deny(unsafe_code)]
+#![warn(missing_docs)]
+
+mod bindings;
+pub mod capabilities;
+#[cfg(feature = "cli")]
+pub mod cli;
+mod engine;
+mod failure;
+pub mod grants;
+pub mod tracker;
+
+pub use engine::{COMPONENT, imports};
+pub use failure::{Failure, FailureKind, Warning};
+pub use tracker::{
+    Created, Declared, FinishedRun, Measurement, ModelLocation, Number, Outcome, OutputStream, Pages, Parameter, Recovered,
+    Recovery, Resolution, RunOptions, Source, Tracker, discover,
+};

@@ -1,0 +1,417 @@
+//! The core, with the capabilities of this machine: typed calls for the command line and for Python.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use wasmtime::Store;
+use wasmtime::component::{Resource, ResourceAny};
+
+use crate::bindings::generated::aurum::tracker::types;
+use crate::bindings::generated::exports::aurum::tracker::experiments as wit;
+use crate::bindings::{self, ByteStream, Capabilities, Core, Host};
+use crate::capabilities::clock::Clock;
+use crate::capabilities::entropy::Entropy;
+use crate::capabilities::interpreter::Interpreter;
+use crate::capabilities::remote::{Attributes, Remote};
+use crate::capabilities::repository::Repository;
+use crate::capabilities::workspace::Workspace;
+use crate::engine;
+use crate::failure::{Failure, FailureKind, Warning};
+use crate::grants::Grants;
+
+pub use crate::bindings::generated::exports::aurum::tracker::experiments::{
+    Declared, FinishedRun, Measurement, ModelLocation, Number, Outcome, OutputStream, Parameter, Resolution, RunOptions,
+    Source,
+};
+pub use crate::bindings::generated::exports::aurum::tracker::project::Created;
+
+/// The result of a call on the tracker.
+pub type Result<T, E = Failure> = std::result::Result<T, E>;
+
+/// Work that one call may cost, in wasmtime's units of about one instruction: minutes of it, so that only a core that
+/// turns in circles meets the end.
+const FUEL: u64 = 500_000_000_000;
+
+/// The project that a folder belongs to: the nearest folder, from there upwards, that holds `.au/config`.
+pub fn discover(start: &Path) -> Option<PathBuf> {
+    start.ancestors().find(|folder| folder.join(".au/config").is_file()).map(Path::to_owned)
+}
+
+/// A run that `recover` has finished.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recovered {
+    /// The experiment's id.
+    pub id: String,
+    /// As in its record.
+    pub status: String,
+    /// The commit.
+    pub commit: String,
+    /// The tag on it.
+    pub tag: String,
+}
+
+/// What came of `recover`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// The runs that were finished.
+    pub recovered: Vec<Recovered>,
+    /// What could not be done.
+    pub failures: Vec<Failure>,
+}
+
+/// One sandboxed core over one project, with at most one run under way.
+///
+/// A call that traps poisons its sandbox. Then a new one is made and takes up the run from its journal, and the call is
+/// done once more if nothing of it had been accepted.
+pub struct Tracker {
+    /// None only while a sandbox is made anew.
+    sandbox: Option<Sandbox>,
+    run_id: Option<String>,
+    fuel: u64,
+}
+
+struct Sandbox {
+    store: Store<Host>,
+    core: Core,
+    run: Option<ResourceAny>,
+}
+
+type Reply<T> = wasmtime::Result<Result<T, types::Failure>>;
+
+impl Tracker {
+    /// Over a project's root, or over a folder that is to become one. Changes nothing, and does not look at git yet.
+    ///
+    /// # Errors
+    /// When the folder can't be opened.
+    pub fn open(root: &Path, grants: Grants, interpreter: Interpreter) -> Result<Self> {
+        let capabilities = Capabilities {
+            grants,
+            repository: Repository::new(root),
+            workspace: Workspace::new(root)?,
+            remote: Remote::new(),
+            clock: Clock::from_environment()?,
+            entropy: Entropy::from_environment(),
+            interpreter,
+            warnings: Vec::new(),
+            appended: 0,
+        };
+        let sandbox = Sandbox::new(capabilities).map_err(|error| Failure::trap(&error))?;
+        Ok(Self { sandbox: Some(sandbox), run_id: None, fuel: FUEL })
+    }
+
+    /// Makes a project of the folder.
+    ///
+    /// # Errors
+    /// Each reason not to, before anything is changed.
+    pub fn init(&mut self) -> Result<Created> {
+        self.call(|sandbox| sandbox.core.aurum_tracker_project().call_init(&mut sandbox.store))
+    }
+
+    /// Finishes every run whose process is gone.
+    ///
+    /// # Errors
+    /// When the journals can't be listed.
+    pub fn recover(&mut self) -> Result<Recovery> {
+        let recovery = self.call(|sandbox| sandbox.core.aurum_tracker_project().call_recover(&mut sandbox.store))?;
+        Ok(Recovery {
+            recovered: recovery
+                .recovered
+                .into_iter()
+                .map(|run| Recovered { id: run.id, status: run.status, commit: run.commit, tag: run.tag })
+                .collect(),
+            failures: recovery.failures.into_iter().map(Into::into).collect(),
+        })
+    }
+
+    /// What a script's parameters are, given its command line. Records nothing.
+    ///
+    /// # Errors
+    /// For names that are not declared and values that can't be read.
+    pub fn resolve_parameters(
+        &mut self,
+        declared: &[Declared],
+        arguments: &[String],
+        lenient: bool,
+        reserved: &[String],
+    ) -> Result<Resolution> {
+        self.call(|sandbox| {
+            let experiments = sandbox.core.aurum_tracker_experiments();
+            experiments.call_resolve_parameters(&mut sandbox.store, declared, arguments, lenient, reserved)
+        })
+    }
+
+    /// Starts a run.
+    ///
+    /// # Errors
+    /// Outside a project, and when a capability fails: then nothing is left behind.
+    pub fn start(&mut self, options: &RunOptions) -> Result<()> {
+        let run = self.call(|sandbox| sandbox.core.aurum_tracker_experiments().call_start(&mut sandbox.store, options))?;
+        let sandbox = self.sandbox()?;
+        let id = sandbox.core.aurum_tracker_experiments().run().call_id(&mut sandbox.store, run);
+        sandbox.run = Some(run);
+        self.run_id = Some(id.map_err(|error| Failure::trap(&error))?);
+        Ok(())
+    }
+
+    /// The id of the run under way.
+    pub fn run_id(&self) -> Option<&str> {
+        self.run_id.as_deref()
+    }
+
+    /// Records parameters.
+    ///
+    /// # Errors
+    /// When they take more room than a record has.
+    pub fn set_parameters(&mut self, parameters: &[Parameter]) -> Result<()> {
+        self.with_run(|core, store, run| core.run().call_set_parameters(store, run, parameters))
+    }
+
+    /// A metric's number within the run.
+    ///
+    /// # Errors
+    /// When the name can't be one.
+    pub fn intern(&mut self, name: &str) -> Result<u32> {
+        self.with_run(|core, store, run| core.run().call_intern(store, run, name))
+    }
+
+    /// Logs one value of an interned metric.
+    ///
+    /// # Errors
+    /// When the journal can't be written.
+    pub fn log_one(&mut self, metric: u32, value: f64, step: Option<u64>) -> Result<()> {
+        self.with_run(|core, store, run| core.run().call_log_one(store, run, metric, value, step))
+    }
+
+    /// Logs several values, all or none.
+    ///
+    /// # Errors
+    /// When a name can't be a metric's, or the journal can't be written.
+    pub fn log(&mut self, measurements: &[Measurement], step: Option<u64>) -> Result<()> {
+        self.with_run(|core, store, run| core.run().call_log(store, run, measurements, step))
+    }
+
+    /// Keeps what the script printed.
+    ///
+    /// # Errors
+    /// When the journal can't be written.
+    pub fn output(&mut self, stream: OutputStream, bytes: &[u8]) -> Result<()> {
+        self.with_run(|core, store, run| core.run().call_output(store, run, stream, bytes))
+    }
+
+    /// Saves a model. Its bytes go from the reader to the store, past the sandbox.
+    ///
+    /// # Errors
+    /// When the store can't keep it.
+    pub fn save_model(&mut self, name: &str, contents: Box<dyn Read + Send>) -> Result<ModelLocation> {
+        let handle = self.sandbox()?.store.data_mut().table.push(ByteStream(contents));
+        let rep = handle.map_err(|error| Failure::trap(&error.into()))?.rep();
+        // A stream can be read once, so a call that traps is not done again: its handle is gone with the sandbox.
+        let contents = || Resource::<ByteStream>::new_own(rep);
+        self.with_run(|core, store, run| core.run().call_save_model(store, run, name, contents()))
+    }
+
+    /// Where a model is, by the rules of `load_model`.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn find_model(&mut self, name: &str, experiment: Option<&str>, script: Option<&str>) -> Result<ModelLocation> {
+        if self.run_id.is_some() {
+            return self.with_run(|core, store, run| core.run().call_find_model(store, run, name, experiment));
+        }
+        self.call(|sandbox| {
+            let experiments = sandbox.core.aurum_tracker_experiments();
+            experiments.call_find_model(&mut sandbox.store, name, experiment, script)
+        })
+    }
+
+    /// The bytes of a model.
+    ///
+    /// # Errors
+    /// When they can't be read.
+    pub fn open_model(&mut self, model: &ModelLocation) -> Result<File> {
+        let capabilities = &self.sandbox()?.store.data().capabilities;
+        capabilities.grants.check_store()?;
+        capabilities.store()?.open(&model.digest)?.ok_or_else(|| {
+            let message = format!("The bytes of the model of `{}` are not in the store", model.experiment);
+            Failure::new(FailureKind::NoModel, message, "Copy `.git/aurum/store` from the machine that saved it")
+        })
+    }
+
+    /// Saves the run as one commit under one tag.
+    ///
+    /// # Errors
+    /// When a capability fails: the journal then still has everything, for `au recover`.
+    pub fn finish(&mut self, outcome: Outcome, problem: Option<&str>) -> Result<FinishedRun> {
+        let finished = self.with_run(|core, store, run| core.run().call_finish(store, run, outcome, problem))?;
+        self.abandon();
+        Ok(finished)
+    }
+
+    /// Lets go of the run, finished or not. Its journal is no longer held.
+    pub fn abandon(&mut self) {
+        self.run_id = None;
+        if let Some(sandbox) = &mut self.sandbox
+            && let Some(run) = sandbox.run.take()
+        {
+            // The journal's writer lives in the run. Where dropping it traps, the sandbox's end drops it.
+            let _ = sandbox.store.set_fuel(FUEL);
+            let _ = run.resource_drop(&mut sandbox.store);
+        }
+    }
+
+    /// The experiments that a selector names, all without one: pages of rows, each a JSON array.
+    ///
+    /// # Errors
+    /// For selectors that name nothing or too much.
+    pub fn query(&mut self, selector: Option<&str>) -> Result<Pages<'_>> {
+        let listing = self.call(|sandbox| sandbox.core.aurum_tracker_history().call_query(&mut sandbox.store, selector))?;
+        Ok(Pages { tracker: self, listing: Some(listing) })
+    }
+
+    /// The rows of records given as bytes.
+    ///
+    /// # Errors
+    /// For records that can't be read, and selectors that name nothing or too much.
+    pub fn rows(&mut self, records: &[u8], selector: Option<&str>) -> Result<String> {
+        self.call(|sandbox| sandbox.core.aurum_tracker_view().call_rows(&mut sandbox.store, records, selector))
+    }
+
+    /// The attributes of data at a URL.
+    ///
+    /// # Errors
+    /// When the server is not granted, or has no such thing.
+    pub fn examine(&mut self, url: &str) -> Result<Attributes> {
+        let found = self.call(|sandbox| sandbox.core.aurum_tracker_datasets().call_examine(&mut sandbox.store, url))?;
+        Ok(Attributes { size: found.size, entity_tag: found.entity_tag, last_modified: found.last_modified })
+    }
+
+    /// What the calls since the last time want the user to know.
+    pub fn take_warnings(&mut self) -> Vec<Warning> {
+        let sandbox = self.sandbox.as_mut();
+        sandbox.map(|sandbox| std::mem::take(&mut sandbox.store.data_mut().capabilities.warnings)).unwrap_or_default()
+    }
+
+    /// Limits what each following call may cost. Tests force a trap with it.
+    pub fn set_fuel(&mut self, fuel: u64) {
+        self.fuel = fuel;
+    }
+
+    fn sandbox(&mut self) -> Result<&mut Sandbox> {
+        self.sandbox.as_mut().ok_or_else(|| {
+            Failure::new(
+                FailureKind::Internal,
+                "The tracking core could not be made anew",
+                "What was logged is kept: `au recover` saves it once the script has ended",
+            )
+        })
+    }
+
+    fn with_run<T>(&mut self, mut call: impl FnMut(&wit::Guest, &mut Store<Host>, ResourceAny) -> Reply<T>) -> Result<T> {
+        if self.run_id.is_none() {
+            return Err(Failure::new(FailureKind::Usage, "No run is under way", "Start one first"));
+        }
+        self.call(|sandbox| match sandbox.run {
+            Some(run) => call(sandbox.core.aurum_tracker_experiments(), &mut sandbox.store, run),
+            None => Err(wasmtime::Error::msg("the run was not taken up")),
+        })
+    }
+
+    /// Every call on the core goes through here.
+    fn call<T>(&mut self, mut call: impl FnMut(&mut Sandbox) -> Reply<T>) -> Result<T> {
+        let fuel = self.fuel;
+        let sandbox = self.sandbox()?;
+        let appended = sandbox.store.data().capabilities.appended;
+        let trapped = match sandbox.attempt(fuel, &mut call) {
+            Ok(reply) => return reply.map_err(Into::into),
+            Err(error) => error,
+        };
+        self.renew()?;
+        let sandbox = self.sandbox()?;
+        if sandbox.store.data().capabilities.appended != appended {
+            return Err(Failure::trap(&trapped));
+        }
+        match sandbox.attempt(FUEL, &mut call) {
+            Ok(reply) => reply.map_err(Into::into),
+            Err(error) => {
+                self.renew()?;
+                Err(Failure::trap(&error))
+            }
+        }
+    }
+
+    /// Makes a new sandbox after a trap, and takes up the run in it. The old one is dropped last, so that the journal is
+    /// held all the time.
+    fn renew(&mut self) -> Result<()> {
+        let Some(old) = self.sandbox.take() else { return self.sandbox().map(drop) };
+        let Host { capabilities, table, .. } = old.store.into_data();
+        let mut sandbox = Sandbox::new(capabilities).map_err(|error| Failure::trap(&error))?;
+        let reopened = self.run_id.as_deref().map(|id| {
+            sandbox.attempt(FUEL, &mut |sandbox| {
+                sandbox.core.aurum_tracker_experiments().call_reopen(&mut sandbox.store, id)
+            })
+        });
+        let result = match reopened {
+            None => Ok(()),
+            Some(Ok(Ok(run))) => {
+                sandbox.run = Some(run);
+                Ok(())
+            }
+            Some(Ok(Err(failure))) => Err(failure.into()),
+            Some(Err(error)) => Err(Failure::trap(&error)),
+        };
+        drop(table);
+        self.sandbox = Some(sandbox);
+        result
+    }
+}
+
+impl Sandbox {
+    fn new(capabilities: Capabilities) -> wasmtime::Result<Self> {
+        let (engine, component) = engine::load()?;
+        let mut store = Store::new(engine, Host::new(capabilities));
+        store.limiter(|host| &mut host.limits);
+        store.set_fuel(FUEL)?;
+        let core = Core::instantiate(&mut store, component, &bindings::linker(engine)?)?;
+        Ok(Self { store, core, run: None })
+    }
+
+    fn attempt<T>(&mut self, fuel: u64, call: &mut impl FnMut(&mut Self) -> Reply<T>) -> Reply<T> {
+        self.store.set_fuel(fuel)?;
+        call(self)
+    }
+}
+
+/// Rows of experiments, a page at a time, so that a long history is never in memory as a whole.
+pub struct Pages<'a> {
+    tracker: &'a mut Tracker,
+    listing: Option<ResourceAny>,
+}
+
+impl Pages<'_> {
+    /// What reading so far wants the user to know.
+    pub fn take_warnings(&mut self) -> Vec<Warning> {
+        self.tracker.take_warnings()
+    }
+}
+
+impl Iterator for Pages<'_> {
+    type Item = Result<String>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let listing = self.listing?;
+        let sandbox = self.tracker.sandbox.as_mut()?;
+        // Not through `call`: a listing does not outlive its sandbox, so there is nothing to do once more.
+        let page = sandbox.attempt(FUEL, &mut |sandbox| {
+            sandbox.core.aurum_tracker_history().listing().call_next(&mut sandbox.store, listing)
+        });
+        let page = match page {
+            Ok(page) => page.map_err(Into::into).transpose(),
+            Err(error) => Some(self.tracker.renew().and(Err(Failure::trap(&error)))),
+        };
+        if !matches!(page, Some(Ok(_))) {
+            self.listing = None;
+        }
+        page
+    }
+}

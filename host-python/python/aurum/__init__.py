@@ -1,0 +1,80 @@
+"""Aurum: an experiment tracker that extends git.
+
+Example:
+    >>> import aurum as au
+    >>> au.parameters(a=0.01, epochs=100)
+    >>> au.register_metric(accuracy=train(au.a, au.epochs))
+    >>> au.end_experiment()
+"""
+
+import atexit as _atexit
+
+from _collections_abc import Mapping as _Mapping
+
+from . import _aurum, _streams
+from ._aurum import (
+    Parameters,
+    end_experiment,
+    load_model,
+    log,
+    metrics,
+    parameters,
+    register_metric,
+    register_metrics,
+    save_model,
+    start,
+)
+from ._aurum import __version__ as __version__
+from ._aurum import parameter as __getattr__
+from ._errors import (
+    AmbiguousExperimentError,
+    AurumError,
+    InvalidValueError,
+    NoModelError,
+    NotAProjectError,
+    UnavailableError,
+    UnknownExperimentError,
+    UnknownParameterError,
+)
+
+__all__ = [
+    "AmbiguousExperimentError",
+    "AurumError",
+    "InvalidValueError",
+    "NoModelError",
+    "NotAProjectError",
+    "Parameters",
+    "UnavailableError",
+    "UnknownExperimentError",
+    "UnknownParameterError",
+    "end_experiment",
+    "load_model",
+    "load_weights",
+    "log",
+    "metrics",
+    "parameters",
+    "params",
+    "register_metric",
+    "register_metrics",
+    "save_model",
+    "save_weights",
+    "start",
+]
+
+load_weights = load_model
+save_weights = save_model
+
+#: The parameters of the experiment under way.
+params = _aurum.params()
+
+_Mapping.register(Parameters)
+
+
+def __dir__():
+    return sorted({*globals(), *params})
+
+
+if _aurum.begin():
+    _streams.install()
+# Registered early, so that it runs late: what other handlers print is recorded too.
+_atexit.register(_aurum.at_exit)

@@ -1,0 +1,52 @@
+from typing import Any
+
+from ._aurum import Parameters as Parameters
+from ._aurum import __version__ as __version__
+from ._aurum import end_experiment as end_experiment
+from ._aurum import load_model as load_model
+from ._aurum import log as log
+from ._aurum import metrics as metrics
+from ._aurum import parameters as parameters
+from ._aurum import register_metric as register_metric
+from ._aurum import register_metrics as register_metrics
+from ._aurum import save_model as save_model
+from ._aurum import start as start
+from ._errors import AmbiguousExperimentError as AmbiguousExperimentError
+from ._errors import AurumError as AurumError
+from ._errors import InvalidValueError as InvalidValueError
+from ._errors import NoModelError as NoModelError
+from ._errors import NotAProjectError as NotAProjectError
+from ._errors import UnavailableError as UnavailableError
+from ._errors import UnknownExperimentError as UnknownExperimentError
+from ._errors import UnknownParameterError as UnknownParameterError
+
+__all__ = [
+    "AmbiguousExperimentError",
+    "AurumError",
+    "InvalidValueError",
+    "NoModelError",
+    "NotAProjectError",
+    "Parameters",
+    "UnavailableError",
+    "UnknownExperimentError",
+    "UnknownParameterError",
+    "end_experiment",
+    "load_model",
+    "load_weights",
+    "log",
+    "metrics",
+    "parameters",
+    "params",
+    "register_metric",
+    "register_metrics",
+    "save_model",
+    "save_weights",
+    "start",
+]
+
+load_weights = load_model
+save_weights = save_model
+
+params: Parameters
+
+def __getattr__(name: str) -> Any: ...

@@ -1,0 +1,38 @@
+//! `aurum._aurum`: what `import aurum` is made of.
+//!
+//! Rules live in the sandboxed core and effects in `aurum_host`; here are Python's habits alone: its values, its exceptions,
+//! its command line, its interpreter lock and its forks.
+
+#![warn(missing_docs)]
+
+mod errors;
+mod metrics;
+mod models;
+mod parameters;
+mod process;
+mod query;
+mod run;
+mod session;
+mod values;
+mod warn;
+
+use pyo3::prelude::*;
+
+#[pymodule(gil_used = true)]
+mod _aurum {
+    #[pymodule_export]
+    use crate::metrics::{log, register_metric, register_metrics};
+    #[pymodule_export]
+    use crate::models::{load_model, save_model};
+    #[pymodule_export]
+    use crate::parameters::{Parameters, parameter, parameters, params};
+    #[pymodule_export]
+    use crate::query::metrics;
+    #[pymodule_export]
+    use crate::run::{at_exit, begin, end_experiment, output, start};
+
+    /// The version of the package and of the `au` beside it.
+    #[pymodule_export]
+    #[expect(non_upper_case_globals, reason = "Python's name for it")]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+}

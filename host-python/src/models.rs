@@ -1,0 +1,112 @@
+//! Models: bytes that Aurum keeps and never looks into.
+
+use std::io::{Cursor, Read};
+
+use aurum_host::{Failure, FailureKind};
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::{PyBytes, PyMemoryView};
+
+use crate::errors::{invalid_value, raise};
+use crate::metrics::kind;
+use crate::run::{enter, settle, site};
+use crate::session::long;
+use crate::{process, warn};
+
+/// Save a model with the experiment.
+///
+/// Args:
+///     data: The model as bytes, serialised however you like.
+///     name: What `load_model` finds it by. A later model of the same name takes its place.
+///
+/// Raises:
+///     InvalidValueError: If `data` is not bytes-like, or the name can't be one.
+///
+/// Example:
+///     >>> aurum.save_model(pickle.dumps(model))
+#[pyfunction]
+#[pyo3(signature = (data, name="model"))]
+pub(crate) fn save_model(py: Python<'_>, data: &Bound<'_, PyAny>, name: &str) -> PyResult<()> {
+    let bytes = read_bytes(data)?;
+    if !enter(py, None)? {
+        return Ok(());
+    }
+    let (saved, warnings) = long(py, |session| {
+        let saved = session.with_run(|tracker| tracker.save_model(name, Box::new(Cursor::new(bytes))));
+        (saved, session.take_warnings())
+    });
+    warn::pass_on(py, &warnings);
+    settle(py, "The model is not saved", saved).map(drop)
+}
+
+/// Load a model that an experiment saved.
+///
+/// Args:
+///     name: The name that it was saved under.
+///     experiment: An id, a unique prefix of one, a tag, a name, or `@` for the latest. Without it: this run's own model, else
+///         that of the newest finished run of the same script.
+///
+/// Returns:
+///     The bytes given to `save_model`.
+///
+/// Raises:
+///     NoModelError: If there is none.
+///     UnknownExperimentError: If no experiment answers to `experiment`.
+///     AmbiguousExperimentError: If more than one does.
+///
+/// Example:
+///     >>> model = pickle.loads(aurum.load_model())
+#[pyfunction]
+#[pyo3(signature = (name="model", experiment=None))]
+pub(crate) fn load_model<'py>(py: Python<'py>, name: &str, experiment: Option<&str>) -> PyResult<Bound<'py, PyBytes>> {
+    let refused = |kind, message: &str, hint: &str| Err(raise(py, &Failure::new(kind, message, hint)));
+    if !process::is_own() {
+        let hint = "Load it before the process forks";
+        return refused(FailureKind::Unavailable, "A forked child can't load models yet", hint);
+    }
+    if process::is_disabled(py) {
+        let hint = "Run without `--no-tracking` and `AURUM_MODE=disabled`";
+        return refused(FailureKind::NoModel, "There are no models to load while tracking is switched off", hint);
+    }
+    let Some(root) = process::project(py) else {
+        let hint = "Run `au init` in the project's folder, and save a model first";
+        return refused(FailureKind::NoModel, "There are no models to load outside of a project", hint);
+    };
+    let (site, script) = (site(py), process::script_name(py, &root));
+    let (opened, warnings) = long(py, |session| {
+        let opened = session.with_tracker(site, |tracker| {
+            let location = tracker.find_model(name, experiment, script.as_deref())?;
+            Ok((tracker.open_model(&location)?, location))
+        });
+        if let Ok((_, location)) = &opened {
+            session.loaded(name.to_owned(), location.experiment.clone());
+        }
+        (opened, session.take_warnings())
+    });
+    warn::pass_on(py, &warnings);
+    let (mut file, location) = opened.map_err(|failure| raise(py, &failure))?;
+    let size = usize::try_from(location.size)?;
+    // Straight into Python's memory: a model may be most of what fits.
+    PyBytes::new_with(py, size, |bytes| {
+        py.detach(|| file.read_exact(bytes)).map_err(|error| {
+            let message = format!("The model `{name}` of {} can't be read: {error}", location.experiment);
+            raise(py, &Failure { kind: FailureKind::Unavailable, message, hints: Vec::new() })
+        })
+    })
+}
+
+/// Bytes that stay as they are while the interpreter runs on: shared where Python's can't change, else copied.
+fn read_bytes(data: &Bound<'_, PyAny>) -> PyResult<PyBackedBytes> {
+    if let Ok(bytes) = data.cast::<PyBytes>() {
+        return Ok(bytes.clone().into());
+    }
+    match PyMemoryView::from(data) {
+        Ok(view) => Ok(view.call_method0("tobytes")?.cast_into::<PyBytes>()?.into()),
+        Err(error) if error.is_instance_of::<PyTypeError>(data.py()) => {
+            let message = format!("A model is saved as bytes, not as {}", kind(data));
+            Err(invalid_value(data.py(), message, "Serialise it first, such as with `pickle.dumps(model)`"))
+        }
+        Err(error) => Err(error),
+    }
+}

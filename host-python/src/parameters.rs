@@ -1,0 +1,288 @@
+//! The parameters of the script, as it declares them and as its user overrides them.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use aurum_host::{Declared, Resolution, Source};
+use pyo3::exceptions::{PyAttributeError, PyKeyError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyEllipsis, PyIterator, PyString, PyTuple, PyType};
+
+use crate::errors::{is_mistake, raise};
+use crate::run::{enter, settle, site};
+use crate::{metrics, process, session, values, warn};
+
+/// Values by name, and defaults by name (`...` where there is none). Python objects, guarded by the interpreter's lock alone:
+/// forked children read them.
+static VALUES: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
+static DEFAULTS: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
+
+/// Whether those are an ended experiment's. They can still be read, until the next one begins.
+static FORMER: AtomicBool = AtomicBool::new(false);
+
+fn current_values(py: Python<'_>) -> &Bound<'_, PyDict> {
+    VALUES.get_or_init(py, || PyDict::new(py).unbind()).bind(py)
+}
+
+fn defaults(py: Python<'_>) -> &Bound<'_, PyDict> {
+    DEFAULTS.get_or_init(py, || PyDict::new(py).unbind()).bind(py)
+}
+
+/// The experiment has ended.
+pub(crate) fn mark_former() {
+    FORMER.store(true, Ordering::Relaxed);
+}
+
+/// A new experiment begins: it has no parameters yet.
+pub(crate) fn forget_former(py: Python<'_>) -> PyResult<()> {
+    if FORMER.swap(false, Ordering::Relaxed) {
+        current_values(py).clear();
+        defaults(py).clear();
+    }
+    Ok(())
+}
+
+/// Parameters by name: a mapping whose values are also attributes.
+///
+/// Example:
+///     >>> aurum.params["a"], aurum.params.a
+///     (0.01, 0.01)
+#[pyclass(frozen, mapping, module = "aurum")]
+pub(crate) struct Parameters(Py<PyDict>);
+
+#[pymethods]
+impl Parameters {
+    fn __getitem__<'py>(&self, py: Python<'py>, name: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.bind(py).get_item(name)?.ok_or_else(|| PyKeyError::new_err(name.clone().unbind()))
+    }
+
+    fn __getattr__<'py>(&self, py: Python<'py>, name: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
+        read(self.0.bind(py), name)
+    }
+
+    fn __len__(&self, py: Python<'_>) -> usize {
+        self.0.bind(py).len()
+    }
+
+    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
+        self.0.bind(py).try_iter()
+    }
+
+    fn __contains__(&self, py: Python<'_>, name: &Bound<'_, PyAny>) -> PyResult<bool> {
+        self.0.bind(py).contains(name)
+    }
+
+    fn __eq__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> PyResult<bool> {
+        match other.cast::<Self>() {
+            Ok(other) => self.0.bind(py).eq(&other.get().0),
+            Err(_) => self.0.bind(py).eq(other),
+        }
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        Ok(format!("Parameters({})", self.0.bind(py).repr()?.to_string_lossy()))
+    }
+
+    fn __dir__(&self, py: Python<'_>) -> PyResult<Vec<Py<PyAny>>> {
+        let methods = ["get", "items", "keys", "values"].map(|name| PyString::new(py, name).into_any().unbind());
+        Ok(methods.into_iter().chain(self.0.bind(py).keys().iter().map(Bound::unbind)).collect())
+    }
+
+    /// A plain dict: what was pickled or copied can be read without `aurum`.
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyType>, (Bound<'py, PyDict>,))> {
+        Ok((py.get_type::<PyDict>(), (self.0.bind(py).copy()?,)))
+    }
+
+    /// The names.
+    fn keys<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.bind(py).call_method0("keys")
+    }
+
+    /// The values.
+    fn values<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.bind(py).call_method0("values")
+    }
+
+    /// Pairs of names and values.
+    fn items<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.0.bind(py).call_method0("items")
+    }
+
+    /// The value of a name, else the default.
+    #[pyo3(signature = (name, default=None, /))]
+    fn get<'py>(
+        &self,
+        py: Python<'py>,
+        name: &Bound<'py, PyAny>,
+        default: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        Ok(self.0.bind(py).get_item(name)?.or(default))
+    }
+}
+
+/// The parameters of the experiment under way; the package makes `aurum.params` of it.
+#[pyfunction]
+pub(crate) fn params(py: Python<'_>) -> Parameters {
+    Parameters(current_values(py).clone().unbind())
+}
+
+/// A parameter by its name; the package's `__getattr__`.
+#[pyfunction]
+pub(crate) fn parameter<'py>(py: Python<'py>, name: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
+    read(current_values(py), name)
+}
+
+fn read<'py>(values: &Bound<'py, PyDict>, name: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
+    if let Some(value) = values.get_item(name)? {
+        return Ok(value);
+    }
+    let name = name.to_string_lossy();
+    // Python asks for many a `__name__` that nobody declared.
+    if name.starts_with("__") {
+        return Err(PyAttributeError::new_err(format!("aurum has no `{name}`")));
+    }
+    let known: Vec<_> = values.keys().iter().map(|name| format!("`{name}`")).collect();
+    let hint = match known.is_empty() {
+        true => format!("Declare it first: `aurum.parameters({name}=...)`"),
+        false => format!("The parameters are {}", known.join(", ")),
+    };
+    Err(PyAttributeError::new_err(format!("aurum has neither a function nor a parameter `{name}`\nhint: {hint}")))
+}
+
+/// Declare the parameters of the experiment and give their values.
+///
+/// `python script.py a=0.1 --b 2` overrides what the code says; the type of the default decides how the text is read. A name
+/// that is not declared is an error, before anything is recorded. Without any, all that the command line gives are taken.
+///
+/// Args:
+///     *names: Parameters without a default.
+///     unsafe_parameter_checking: Let the command line give names that are not declared.
+///     **declared: Parameters and their defaults: None, bool, int, float, str, or lists, tuples and dicts of these.
+///
+/// Returns:
+///     All parameters declared so far, as a mapping with attributes. `aurum.a` reads the parameter `a` too.
+///
+/// Raises:
+///     UnknownParameterError: If the command line gives a parameter that is not declared.
+///     InvalidValueError: If a value can't be read as the default's type, or can't be recorded.
+///
+/// Example:
+///     >>> aurum.parameters(a=0.01, epochs=100)
+///     Parameters({'a': 0.01, 'epochs': 100})
+///     >>> aurum.a
+///     0.01
+#[pyfunction]
+#[pyo3(signature = (*names, unsafe_parameter_checking=false, **declared))]
+pub(crate) fn parameters(
+    py: Python<'_>,
+    names: &Bound<'_, PyTuple>,
+    unsafe_parameter_checking: bool,
+    declared: Option<&Bound<'_, PyDict>>,
+) -> PyResult<Parameters> {
+    forget_former(py)?;
+    let known = merge(py, names, declared)?;
+    let resolved = PyDict::new(py);
+    let resolution = match process::is_own() {
+        true => resolve(py, &known, unsafe_parameter_checking)?,
+        false => None,
+    };
+    match &resolution {
+        Some(resolution) => {
+            for parameter in &resolution.parameters {
+                let default = known.get_item(&parameter.name)?.filter(|default| !default.is(PyEllipsis::get(py)));
+                let value = match (parameter.source, default) {
+                    (Source::Code, Some(default)) => default,
+                    (Source::Code, None) => values::from_json(py, &parameter.value)?,
+                    (Source::CommandLine, Some(default)) => {
+                        values::shaped_like(values::from_json(py, &parameter.value)?, &default)?
+                    }
+                    (Source::CommandLine, None) => values::from_json(py, &parameter.value)?,
+                };
+                resolved.set_item(&parameter.name, value)?;
+            }
+        }
+        // What is known already stands: it came from the same command line.
+        None => {
+            for (name, default) in known.iter() {
+                let value = current_values(py).get_item(&name)?;
+                let default = (!default.is(PyEllipsis::get(py))).then_some(default);
+                resolved.set_item(&name, value.or(default))?;
+            }
+        }
+    }
+    defaults(py).update(known.as_mapping())?;
+    current_values(py).update(resolved.as_mapping())?;
+    if enter(py, None)?
+        && let Some(resolution) = &resolution
+    {
+        let set =
+            session::short(py, |session| session.with_run(|tracker| tracker.set_parameters(&resolution.parameters)));
+        settle(py, "The parameters are not recorded", set)?;
+    }
+    Ok(Parameters(resolved.unbind()))
+}
+
+/// What was declared before, and what is declared now, each with its default.
+fn merge<'py>(
+    py: Python<'py>,
+    names: &Bound<'py, PyTuple>,
+    declared: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let known = PyDict::new(py);
+    // Those that came from the command line alone have no default, and are still known.
+    for name in current_values(py).keys() {
+        known.set_item(name, PyEllipsis::get(py))?;
+    }
+    known.update(defaults(py).as_mapping())?;
+    for name in names {
+        if !name.is_instance_of::<PyString>() {
+            let given = metrics::kind(&name);
+            let message =
+                format!("Parameters are declared by name, not by {given}\nhint: Write `parameters(**values)`");
+            return Err(PyTypeError::new_err(message));
+        }
+        known.set_item(name, PyEllipsis::get(py))?;
+    }
+    if let Some(declared) = declared {
+        known.update(declared.as_mapping())?;
+    }
+    Ok(known)
+}
+
+/// The values by the command line. None where the core can't be asked and its user did not ask for anything either.
+fn resolve(py: Python<'_>, known: &Bound<'_, PyDict>, lenient: bool) -> PyResult<Option<Resolution>> {
+    let mut declared = Vec::with_capacity(known.len());
+    for (name, default) in known.iter() {
+        let name: String = name.extract()?;
+        let given = !default.is(PyEllipsis::get(py));
+        let default = given.then(|| values::to_json(&name, &default)).transpose()?;
+        declared.push(Declared { name, default });
+    }
+    let arguments = process::arguments(py);
+    let lenient = lenient || process::has_flag(py, "--unsafe-parameter-checking");
+    let reserved = public_names(py)?;
+    let site = site(py);
+    let resolution = session::long(py, |session| {
+        session.with_tracker(site, |tracker| tracker.resolve_parameters(&declared, &arguments, lenient, &reserved))
+    });
+    match resolution {
+        Ok(resolution) => {
+            for message in &resolution.warnings {
+                warn::warn(py, message, &[]);
+            }
+            Ok(Some(resolution))
+        }
+        // To train with other values than those asked for would be worse than not to train.
+        Err(failure) if is_mistake(failure.kind) || !arguments.is_empty() => Err(raise(py, &failure)),
+        Err(failure) => {
+            warn::failed(py, "The parameters are not recorded", &failure);
+            Ok(None)
+        }
+    }
+}
+
+/// The names that `aurum.name` answers before it looks for a parameter.
+fn public_names(py: Python<'_>) -> PyResult<Vec<String>> {
+    let names = py.import("aurum")?.dict().keys().extract::<Vec<String>>()?;
+    Ok(names.into_iter().filter(|name| !name.starts_with('_')).collect())
+}

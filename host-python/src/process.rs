@@ -1,0 +1,148 @@
+//! What this process is: which script it runs, with which command line, where, and whether it is one to record at all.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use aurum_host::capabilities::interpreter::{Facts, Interpreter};
+use aurum_host::discover;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyString};
+
+static PROCESS: OnceLock<Process> = OnceLock::new();
+
+/// As it was when `aurum` was imported: before the script could change its folder, and before it could fork.
+struct Process {
+    id: u32,
+    folder: Option<PathBuf>,
+    project: Option<PathBuf>,
+}
+
+/// Notes what can't be known later. False when that was done before.
+pub(crate) fn note(py: Python<'_>) -> bool {
+    let folder = std::env::current_dir().ok();
+    let project = find_project(py, folder.as_deref());
+    PROCESS.set(Process { id: std::process::id(), folder, project }).is_ok()
+}
+
+/// Whether this is the process that imported `aurum`, and not a child forked from it since. Asked before any lock of ours is
+/// touched: another thread may have held it when the child was forked, and in the child nobody lets go of it.
+pub(crate) fn is_own() -> bool {
+    PROCESS.get().is_some_and(|process| process.id == std::process::id())
+}
+
+/// Whether this is a worker that `multiprocessing` made. It has run, or is running, the script's top level once more.
+pub(crate) fn is_worker(py: Python<'_>) -> bool {
+    let worker = || -> PyResult<bool> {
+        let Some(multiprocessing) = modules(py)?.get_item("multiprocessing.process")? else { return Ok(false) };
+        // The parent is named only after a spawned worker has imported the script; until then it is `_inheriting`.
+        Ok(!multiprocessing.call_method0("parent_process")?.is_none()
+            || multiprocessing.call_method0("current_process")?.hasattr("_inheriting")?)
+    };
+    worker().unwrap_or(false)
+}
+
+/// Whether tracking is switched off.
+pub(crate) fn is_disabled(py: Python<'_>) -> bool {
+    std::env::var_os("AURUM_MODE").is_some_and(|mode| mode == "disabled") || has_flag(py, "--no-tracking")
+}
+
+/// Whether a flag stands on the command line.
+pub(crate) fn has_flag(py: Python<'_>, flag: &str) -> bool {
+    command_line(py).iter().any(|argument| argument == flag)
+}
+
+/// The project's root, if there is a project.
+pub(crate) fn project(py: Python<'_>) -> Option<PathBuf> {
+    let noted = PROCESS.get().and_then(|process| process.project.clone());
+    noted.or_else(|| find_project(py, std::env::current_dir().ok().as_deref()))
+}
+
+fn find_project(py: Python<'_>, folder: Option<&Path>) -> Option<PathBuf> {
+    if let Some(path) = std::env::var_os("AURUM_PROJECT").filter(|path| !path.is_empty()) {
+        return discover(&std::path::absolute(path).ok()?);
+    }
+    folder.and_then(discover).or_else(|| discover(script(py)?.parent()?))
+}
+
+/// The script's path relative to the project where it lies below it, else its file name.
+pub(crate) fn script_name(py: Python<'_>, root: &Path) -> Option<String> {
+    let script = script(py)?;
+    below(root, &script).or_else(|| Some(script.file_name()?.to_string_lossy().into_owned()))
+}
+
+/// The working folder relative to the project; none outside of it.
+pub(crate) fn directory(root: &Path) -> Option<String> {
+    below(root, PROCESS.get()?.folder.as_ref()?)
+}
+
+fn below(root: &Path, path: &Path) -> Option<String> {
+    let (root, path) = (root.canonicalize().ok()?, path.canonicalize().ok()?);
+    Some(path.strip_prefix(root).ok()?.to_string_lossy().into_owned())
+}
+
+/// The script's own arguments. None of them in a notebook, under pytest or where no script runs: there the command line is
+/// somebody else's.
+pub(crate) fn arguments(py: Python<'_>) -> Vec<String> {
+    if script(py).is_some() { command_line(py) } else { Vec::new() }
+}
+
+/// The interpreter and what it can import.
+pub(crate) fn interpreter(py: Python<'_>) -> Interpreter {
+    let describe = || -> PyResult<Interpreter> {
+        let sys = py.import("sys")?;
+        let implementation = sys.getattr("implementation")?.getattr("name")?.extract::<String>()?;
+        let implementation = match implementation.as_str() {
+            "cpython" => "CPython".to_owned(),
+            "pypy" => "PyPy".to_owned(),
+            _ => implementation,
+        };
+        let version = sys.getattr("version")?.extract::<String>()?;
+        let version = version.split_whitespace().next().unwrap_or_default().to_owned();
+        let path = sys.getattr("path")?.cast_into::<PyList>()?;
+        // An empty entry is the working folder. Anything but text stands for nothing that is installed.
+        let path = path.iter().filter_map(|entry| entry.extract::<String>().ok()).map(|entry| match entry.as_str() {
+            "" => PathBuf::from("."),
+            _ => PathBuf::from(entry),
+        });
+        Ok(Interpreter::new(Facts { implementation, version }, path.collect()))
+    };
+    describe().unwrap_or_else(|_| Interpreter::none())
+}
+
+/// Whether people type at this interpreter: an error then ends one statement and not the run.
+pub(crate) fn is_interactive(py: Python<'_>) -> bool {
+    let interactive = || -> PyResult<bool> {
+        Ok(modules(py)?.contains("ipykernel")?
+            || py.import("builtins")?.hasattr("__IPYTHON__")?
+            || py.import("sys")?.hasattr("ps1")?)
+    };
+    interactive().unwrap_or(false)
+}
+
+/// The script that runs, if one does.
+fn script(py: Python<'_>) -> Option<PathBuf> {
+    let file = || -> PyResult<Option<String>> {
+        let Some(main) = modules(py)?.get_item("__main__")? else { return Ok(None) };
+        main.getattr("__file__")?.extract()
+    };
+    let path = PathBuf::from(file().ok()??);
+    let is_pytest = match path.file_name()?.to_str()? {
+        "__main__.py" => path.parent()?.ends_with("pytest"),
+        name => matches!(name, "pytest" | "py.test"),
+    };
+    (!is_pytest && !is_interactive(py)).then_some(path)
+}
+
+fn command_line(py: Python<'_>) -> Vec<String> {
+    let arguments = || -> PyResult<Vec<String>> {
+        let arguments = py.import("sys")?.getattr("argv")?.cast_into::<PyList>()?;
+        let text = |argument: Bound<'_, PyAny>| Ok(argument.cast::<PyString>()?.to_string_lossy().into_owned());
+        arguments.iter().skip(1).map(text).collect()
+    };
+    // An interpreter that is embedded may have no command line.
+    arguments().unwrap_or_default()
+}
+
+fn modules(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+    Ok(py.import("sys")?.getattr("modules")?.cast_into::<PyDict>()?)
+}

@@ -1,0 +1,72 @@
+//! The experiments there are.
+
+use aurum_host::{Failure, FailureKind};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyFloat, PyList};
+use serde_json::Value;
+
+use crate::errors::raise;
+use crate::run::site;
+use crate::session::long;
+use crate::{process, values, warn};
+
+/// Read the experiments of the project, oldest first, as `au metrics --json` shows them.
+///
+/// Args:
+///     selector: Which ones: an id, a unique prefix of one, a tag, a name, `@` for the latest, `@~1` for the one before it, or
+///         several of these with commas between. All without it.
+///
+/// Returns:
+///     A dict for each experiment: `id`, `status`, `started`, `ended`, `script`, `parameters`, `metrics` and more.
+///
+/// Raises:
+///     NotAProjectError: Outside of a project.
+///     UnknownExperimentError: If no experiment answers to the selector.
+///     AmbiguousExperimentError: If more than one does.
+///
+/// Example:
+///     >>> best = max(aurum.metrics(), key=lambda row: row["metrics"]["accuracy"])
+#[pyfunction]
+#[pyo3(signature = (selector=None))]
+pub(crate) fn metrics<'py>(py: Python<'py>, selector: Option<&str>) -> PyResult<Bound<'py, PyList>> {
+    let refused = |kind, message: &str, hint: &str| Err(raise(py, &Failure::new(kind, message, hint)));
+    if !process::is_own() {
+        let hint = "Read them before the process forks";
+        return refused(FailureKind::Unavailable, "A forked child can't read experiments yet", hint);
+    }
+    if process::project(py).is_none() {
+        let hint = "Run `au init` in the project's folder first";
+        return refused(FailureKind::NotAProject, "The working folder belongs to no project", hint);
+    }
+    let site = site(py);
+    let (pages, warnings) = long(py, |session| {
+        let pages = session.with_tracker(site, |tracker| tracker.query(selector)?.collect::<Result<Vec<_>, _>>());
+        (pages, session.take_warnings())
+    });
+    warn::pass_on(py, &warnings);
+    let rows = PyList::empty(py);
+    for page in pages.map_err(|failure| raise(py, &failure))? {
+        let page = serde_json::from_str::<Vec<Value>>(&page).map_err(|error| {
+            let message = format!("The experiments can't be read: {error}");
+            raise(py, &Failure { kind: FailureKind::Internal, message, hints: Vec::new() })
+        })?;
+        for row in page {
+            rows.append(row_to_python(py, &row)?)?;
+        }
+    }
+    Ok(rows)
+}
+
+/// Metrics are numbers, so there the words for floats that JSON lacks are floats.
+fn row_to_python<'py>(py: Python<'py>, row: &Value) -> PyResult<Bound<'py, PyAny>> {
+    let converted = values::from_value(py, row)?;
+    if let Some(metrics) = row.get("metrics").and_then(Value::as_object) {
+        let target = converted.get_item("metrics")?.cast_into::<PyDict>()?;
+        for (name, value) in metrics {
+            if let Some(float) = values::named_float(value) {
+                target.set_item(name, PyFloat::new(py, float))?;
+            }
+        }
+    }
+    Ok(converted)
+}

@@ -1,0 +1,217 @@
+//! The run's beginning, its output and its end.
+
+use aurum_host::{Failure, FailureKind};
+use aurum_host::{Outcome, OutputStream, RunOptions};
+use pyo3::exceptions::PyKeyboardInterrupt;
+use pyo3::prelude::*;
+use pyo3::types::{PyModule, PyString};
+
+use crate::errors::{is_mistake, raise};
+use crate::session::{Site, Standing, long, short};
+use crate::{parameters, process, warn};
+
+/// Where the tracker is opened: the project, else the working folder, in which nothing is recorded.
+pub(crate) fn site(py: Python<'_>) -> Site {
+    let root = process::project(py).or_else(|| std::env::current_dir().ok()).unwrap_or_else(|| "/".into());
+    Site { root, interpreter: process::interpreter(py) }
+}
+
+/// Whether this process records. Says once why, where it might be expected to and does not.
+fn records(py: Python<'_>) -> bool {
+    if process::is_own() && !process::is_worker(py) {
+        return true;
+    }
+    let hint = "Log from the process that started the run, such as what its workers return".to_owned();
+    warn::warn(py, "What forked and `multiprocessing` children log is not recorded yet", &[hint]);
+    false
+}
+
+/// Whether a run is under way, started now where it is time to. Only what `name` asks for can be a mistake.
+pub(crate) fn enter(py: Python<'_>, name: Option<String>) -> PyResult<bool> {
+    if !process::is_own() {
+        return Ok(records(py));
+    }
+    match short(py, |session| session.standing()) {
+        Standing::Running => return Ok(true),
+        Standing::GivenUp | Standing::Closed => return Ok(false),
+        Standing::Idle => {}
+    }
+    if process::is_disabled(py) {
+        return Ok(false);
+    }
+    if !records(py) {
+        short(py, |session| session.give_up());
+        return Ok(false);
+    }
+    let Some(root) = process::project(py) else {
+        let hint = "Run `au init` in the project's folder to record its experiments, or set `AURUM_MODE=disabled`";
+        warn::warn(py, "This run is not recorded: its folder belongs to no project", &[hint.to_owned()]);
+        short(py, |session| session.give_up());
+        return Ok(false);
+    };
+    parameters::forget_former(py)?;
+    let named = name.is_some();
+    let options = RunOptions {
+        name,
+        parent: None,
+        script: process::script_name(py, &root),
+        arguments: process::arguments(py),
+        directory: process::directory(&root),
+    };
+    let site = Site { root, interpreter: process::interpreter(py) };
+    let (begun, standing, warnings) = long(py, |session| {
+        let begun = session.begin(site, &options);
+        (begun, session.standing(), session.take_warnings())
+    });
+    if standing == Standing::Running {
+        keep_output(py);
+    }
+    warn::pass_on(py, &warnings);
+    match begun {
+        Ok(()) => {}
+        Err(failure) if standing == Standing::Running => warn::failed(py, "Not all of the run is recorded", &failure),
+        Err(failure) if named && is_mistake(failure.kind) => return Err(raise(py, &failure)),
+        Err(failure) => {
+            short(py, |session| session.give_up());
+            warn::failed(py, "This run is not recorded", &failure);
+        }
+    }
+    Ok(standing == Standing::Running)
+}
+
+/// What a call that recorded something answers: a mistake in it is raised, a failure of ours is warned of.
+pub(crate) fn settle<T>(py: Python<'_>, consequence: &str, result: Result<T, Failure>) -> PyResult<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(failure) if is_mistake(failure.kind) => Err(raise(py, &failure)),
+        Err(failure) => {
+            warn::failed(py, consequence, &failure);
+            Ok(None)
+        }
+    }
+}
+
+/// Start recording now, under a name.
+///
+/// Any other call starts the run too, so this is only needed to name it.
+///
+/// Args:
+///     name: A name to select the experiment by, besides its id.
+///
+/// Raises:
+///     AurumError: If a run is under way already, or the name can't be one.
+///
+/// Example:
+///     >>> aurum.start("baseline")
+#[pyfunction]
+#[pyo3(signature = (name=None))]
+pub(crate) fn start(py: Python<'_>, name: Option<String>) -> PyResult<()> {
+    if process::is_own() && short(py, |session| session.standing()) == Standing::Running {
+        let hint = "Call `start` before the other functions, or `end_experiment` first";
+        return Err(raise(py, &Failure::new(FailureKind::Usage, "A run is under way already", hint)));
+    }
+    enter(py, name).map(drop)
+}
+
+/// End the experiment and save it as one commit under one tag.
+///
+/// A script that does not call this is recorded when it exits. After it, the next tracking call starts a new experiment.
+///
+/// Returns:
+///     Whether something was recorded: false where no run was under way.
+///
+/// Example:
+///     >>> aurum.register_metric(accuracy=0.99)
+///     >>> aurum.end_experiment()
+///     True
+#[pyfunction]
+pub(crate) fn end_experiment(py: Python<'_>) -> bool {
+    if !process::is_own() {
+        return records(py);
+    }
+    parameters::mark_former();
+    finish(py, Outcome::Finished, None, Standing::Idle)
+}
+
+/// Note the process and tell whether its output is to be kept; the package calls it when it is imported.
+#[pyfunction]
+pub(crate) fn begin(py: Python<'_>) -> bool {
+    process::note(py) && !process::is_disabled(py) && !process::is_worker(py) && process::project(py).is_some()
+}
+
+/// Keep text that was written to stdout (1) or stderr (2); never fails.
+#[pyfunction]
+pub(crate) fn output(py: Python<'_>, stream: u8, text: &Bound<'_, PyAny>) {
+    let Ok(text) = text.cast::<PyString>() else { return };
+    if !process::is_own() {
+        return;
+    }
+    let stream = if stream == 1 { OutputStream::Stdout } else { OutputStream::Stderr };
+    let text = text.to_string_lossy();
+    if let Err(failure) = short(py, |session| session.output(stream, text.as_bytes())) {
+        warn::failed(py, "Not all output is recorded", &failure);
+    }
+}
+
+/// Finish a run that is still under way; the package calls it when the interpreter exits.
+#[pyfunction]
+pub(crate) fn at_exit(py: Python<'_>) {
+    if !process::is_own() {
+        return;
+    }
+    let (outcome, problem) = if short(py, |session| session.standing()) == Standing::Running {
+        ending(py)
+    } else {
+        (Outcome::Finished, None)
+    };
+    finish(py, outcome, problem.as_deref(), Standing::Closed);
+    // Nothing is left to do about a stream that can't be put back.
+    let _ = streams(py).and_then(|streams| streams.call_method0("restore"));
+}
+
+fn finish(py: Python<'_>, outcome: Outcome, problem: Option<&str>, next: Standing) -> bool {
+    let (ended, warnings) = long(py, |session| (session.end(outcome, problem, next), session.take_warnings()));
+    warn::pass_on(py, &warnings);
+    match ended {
+        None => false,
+        Some(Ok(run)) => {
+            if process::has_flag(py, "--verbose") {
+                warn::say(py, &format!("aurum: recorded experiment {} under the tag {}\n", run.id, run.tag));
+            }
+            true
+        }
+        Some(Err(mut failure)) => {
+            failure.hints.push("Nothing that was recorded is lost: run `au recover` once the script has ended".to_owned());
+            warn::failed(py, "The run could not be saved", &failure);
+            false
+        }
+    }
+}
+
+/// How the script ended. The interpreter keeps an exception that nobody caught in `sys.last_value`, whatever became of
+/// `sys.excepthook`.
+fn ending(py: Python<'_>) -> (Outcome, Option<String>) {
+    let uncaught = || -> PyResult<Option<Bound<'_, PyAny>>> {
+        let sys = py.import("sys")?;
+        Ok(sys.getattr_opt("last_value")?.filter(|value| !value.is_none() && !process::is_interactive(py)))
+    };
+    let Ok(Some(exception)) = uncaught() else { return (Outcome::Finished, None) };
+    if exception.is_instance_of::<PyKeyboardInterrupt>() {
+        return (Outcome::Interrupted, None);
+    }
+    let traceback = || -> PyResult<String> {
+        // Imported only now: it costs more than all of `aurum`.
+        let lines = py.import("traceback")?.call_method1("format_exception", (&exception,))?;
+        lines.try_iter()?.map(|line| Ok(line?.cast::<PyString>()?.to_string_lossy().into_owned())).collect()
+    };
+    (Outcome::Failed, traceback().or_else(|_| exception.str().map(|text| text.to_string_lossy().into_owned())).ok())
+}
+
+fn keep_output(py: Python<'_>) {
+    // A stream that can't be watched is not recorded; the rest is.
+    let _ = streams(py).and_then(|streams| streams.call_method0("install"));
+}
+
+fn streams(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
+    py.import("aurum._streams")
+}

@@ -1,0 +1,242 @@
+//! The tracker of this process and what goes on with it, behind one lock.
+//!
+//! The lock's rules: the process is known to be the own one ([`process::is_own`](crate::process::is_own)) before the lock is
+//! touched, and no Python object is made, used or dropped while it is held, since any of that may run code that prints, which
+//! leads back here. Hence the work done under it is handed plain Rust values and answers with some.
+
+use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError, TryLockError};
+
+use aurum_host::capabilities::interpreter::Interpreter;
+use aurum_host::grants::Grants;
+use aurum_host::{Failure, FailureKind, Warning};
+use aurum_host::{FinishedRun, Measurement, Number, Outcome, OutputStream, RunOptions, Tracker};
+use pyo3::prelude::*;
+
+/// What is kept of the output before the first tracking call.
+const KEPT: usize = 1 << 20;
+
+/// What is handed to the tracker at once.
+const CHUNK: usize = 256 << 10;
+
+static SESSION: LazyLock<Mutex<Session>> = LazyLock::new(Mutex::default);
+
+type Result<T> = std::result::Result<T, Failure>;
+
+/// What a tracker is opened over.
+pub(crate) struct Site {
+    pub(crate) root: PathBuf,
+    pub(crate) interpreter: Interpreter,
+}
+
+/// Whether calls are recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// The next tracking call starts a run.
+    #[default]
+    Idle,
+    /// A run is under way.
+    Running,
+    /// It could not be started: until the experiment's end nothing is tried again.
+    GivenUp,
+    /// The process is ending.
+    Closed,
+}
+
+#[derive(Default)]
+pub(crate) struct Session {
+    tracker: Option<(PathBuf, Tracker)>,
+    standing: Standing,
+    kept: Kept,
+    /// The numbers of the metrics that were logged one at a time.
+    metrics: HashMap<String, u32>,
+    /// Models loaded before the run: their names and experiments.
+    inputs: Vec<(String, String)>,
+}
+
+/// Work of microseconds, done without letting go of the interpreter, unless somebody else is at it.
+pub(crate) fn short<T: Send>(py: Python<'_>, work: impl FnOnce(&mut Session) -> T + Send) -> T {
+    match SESSION.try_lock() {
+        Ok(mut session) => work(&mut session),
+        Err(TryLockError::Poisoned(poisoned)) => work(&mut poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => long(py, work),
+    }
+}
+
+/// Work of milliseconds or more: other threads of Python go on meanwhile.
+pub(crate) fn long<T: Send>(py: Python<'_>, work: impl FnOnce(&mut Session) -> T + Send) -> T {
+    py.detach(|| work(&mut lock()))
+}
+
+fn lock() -> MutexGuard<'static, Session> {
+    SESSION.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A panic is a fault of ours, and no reason to end a training.
+fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        let hint =
+            "This is a fault of Aurum's. What was logged is kept: `au recover` saves it once the script has ended";
+        Err(Failure::new(FailureKind::Internal, "The tracker stopped", hint))
+    })
+}
+
+impl Session {
+    pub(crate) fn standing(&self) -> Standing {
+        self.standing
+    }
+
+    /// Nothing is recorded until the experiment's end.
+    pub(crate) fn give_up(&mut self) {
+        if self.standing == Standing::Idle {
+            self.standing = Standing::GivenUp;
+            self.kept = Kept::default();
+        }
+    }
+
+    /// Does something with the tracker, opened where needed.
+    pub(crate) fn with_tracker<T>(&mut self, site: Site, work: impl FnOnce(&mut Tracker) -> Result<T>) -> Result<T> {
+        guarded(|| {
+            let Self { tracker, standing, .. } = self;
+            // The folder may have become a project since.
+            if *standing != Standing::Running && tracker.as_ref().is_some_and(|(root, _)| *root != site.root) {
+                *tracker = None;
+            }
+            let tracker = match tracker {
+                Some((_, tracker)) => tracker,
+                None => {
+                    let opened = Tracker::open(&site.root, Grants::local(), site.interpreter)?;
+                    &mut tracker.insert((site.root, opened)).1
+                }
+            };
+            work(tracker)
+        })
+    }
+
+    /// Does something with the run under way; nothing where there is none.
+    pub(crate) fn with_run<T>(&mut self, work: impl FnOnce(&mut Tracker) -> Result<T>) -> Result<Option<T>> {
+        match &mut self.tracker {
+            Some((_, tracker)) if self.standing == Standing::Running => guarded(|| work(tracker)).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Starts a run, and hands it the output and the inputs there were before.
+    pub(crate) fn begin(&mut self, site: Site, options: &RunOptions) -> Result<()> {
+        if self.standing != Standing::Idle {
+            return Ok(());
+        }
+        let inputs = std::mem::take(&mut self.inputs);
+        let kept = std::mem::take(&mut self.kept);
+        let begun = self.with_tracker(site, |tracker| {
+            tracker.start(options)?;
+            Ok(())
+        });
+        if let Err(failure) = begun {
+            (self.inputs, self.kept) = (inputs, kept);
+            return Err(failure);
+        }
+        self.standing = Standing::Running;
+        self.with_run(|tracker| {
+            for (name, experiment) in &inputs {
+                tracker.find_model(name, Some(experiment), None)?;
+            }
+            for (stream, bytes) in &kept.chunks {
+                tracker.output(*stream, bytes)?;
+            }
+            Ok(())
+        })?;
+        Ok(())
+    }
+
+    /// A model was loaded outside of a run: the next one has it as an input.
+    pub(crate) fn loaded(&mut self, name: String, experiment: String) {
+        if self.standing == Standing::Idle {
+            self.inputs.push((name, experiment));
+        }
+    }
+
+    /// Logs one value of a metric that is known by number; none where something else is the case.
+    pub(crate) fn log_known(&mut self, name: &str, value: f64, step: Option<u64>) -> Option<Result<()>> {
+        if self.standing != Standing::Running {
+            return None;
+        }
+        let (metric, (_, tracker)) = (*self.metrics.get(name)?, self.tracker.as_mut()?);
+        Some(guarded(|| tracker.log_one(metric, value, step)))
+    }
+
+    pub(crate) fn log(&mut self, measurements: &[Measurement], step: Option<u64>) -> Result<()> {
+        let known = self.with_run(|tracker| {
+            tracker.log(measurements, step)?;
+            match measurements {
+                [Measurement { name, value: Number::Float(_) }] => {
+                    tracker.intern(name).map(|number| Some((name, number)))
+                }
+                _ => Ok(None),
+            }
+        })?;
+        if let Some(Some((name, number))) = known {
+            self.metrics.insert(name.clone(), number);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn output(&mut self, stream: OutputStream, text: &[u8]) -> Result<()> {
+        if self.standing == Standing::Idle {
+            self.kept.push(stream, text);
+            return Ok(());
+        }
+        let mut chunks = text.chunks(CHUNK);
+        self.with_run(|tracker| chunks.try_for_each(|chunk| tracker.output(stream, chunk)))?;
+        Ok(())
+    }
+
+    /// Finishes the run under way, if one is. Afterwards things stand as given.
+    pub(crate) fn end(
+        &mut self,
+        outcome: Outcome,
+        problem: Option<&str>,
+        next: Standing,
+    ) -> Option<Result<FinishedRun>> {
+        let finished = self.with_run(|tracker| tracker.finish(outcome, problem));
+        if self.standing != Standing::Closed {
+            self.standing = next;
+        }
+        self.metrics.clear();
+        if let (Err(_), Some((_, tracker))) = (&finished, &mut self.tracker) {
+            tracker.abandon();
+        }
+        finished.transpose()
+    }
+
+    pub(crate) fn take_warnings(&mut self) -> Vec<Warning> {
+        self.tracker.as_mut().map(|(_, tracker)| tracker.take_warnings()).unwrap_or_default()
+    }
+}
+
+/// The newest output, as long as there is no run to have it.
+#[derive(Default)]
+struct Kept {
+    chunks: VecDeque<(OutputStream, Vec<u8>)>,
+    size: usize,
+}
+
+impl Kept {
+    fn push(&mut self, stream: OutputStream, text: &[u8]) {
+        let text = &text[text.len().saturating_sub(KEPT)..];
+        self.size += text.len();
+        // Few pieces of some size: a print of one character must not cost an allocation that outweighs it.
+        match self.chunks.back_mut() {
+            Some((last, bytes)) if *last == stream && bytes.len() + text.len() <= CHUNK => {
+                bytes.extend_from_slice(text);
+            }
+            _ => self.chunks.push_back((stream, text.to_vec())),
+        }
+        while self.size > KEPT {
+            let Some((_, oldest)) = self.chunks.pop_front() else { break };
+            self.size -= oldest.len();
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Parameters' values between Python and the JSON of `wit/types.wit`.
+
+use pyo3::exceptions::PyRecursionError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
+use serde_json::Value;
+
+use crate::errors::invalid_value;
+use crate::metrics::kind;
+
+/// Deeper than any configuration, and shallow enough for every stack.
+const DEPTH: usize = 64;
+
+/// The JSON text of a parameter's value.
+pub(crate) fn to_json(name: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
+    let mut json = String::new();
+    write(name, value, &mut json, 0)?;
+    Ok(json)
+}
+
+fn write(name: &str, value: &Bound<'_, PyAny>, json: &mut String, depth: usize) -> PyResult<()> {
+    let py = value.py();
+    if depth > DEPTH {
+        let message = format!("The parameter `{name}` is nested more than {DEPTH} levels deep");
+        return Err(invalid_value(py, message, "Keep a flatter value, or the path of a file that holds it"));
+    }
+    if value.is_none() {
+        json.push_str("null");
+    } else if let Ok(bool) = value.cast::<PyBool>() {
+        json.push_str(if bool.is_true() { "true" } else { "false" });
+    } else if value.is_instance_of::<PyInt>() {
+        // Not `str`: an `IntEnum` has one of its own.
+        let digits = py.get_type::<PyInt>().call_method1("__repr__", (value,))?;
+        json.push_str(digits.cast::<PyString>()?.to_str()?);
+    } else if let Ok(float) = value.cast::<PyFloat>() {
+        json.push_str(&float_to_json(float.value()));
+    } else if let Ok(text) = value.cast::<PyString>() {
+        json.push_str(&text_to_json(name, text)?);
+    } else if let Ok(items) = value.cast::<PyList>() {
+        write_items(name, items.iter(), json, depth)?;
+    } else if let Ok(items) = value.cast::<PyTuple>() {
+        write_items(name, items.iter(), json, depth)?;
+    } else if let Ok(entries) = value.cast::<PyDict>() {
+        json.push('{');
+        for (position, (key, value)) in entries.iter().enumerate() {
+            let Ok(key) = key.cast::<PyString>() else {
+                let message = format!("The parameter `{name}` has a key that is not text but {}", kind(&key));
+                return Err(invalid_value(py, message, "Use keys of type `str`"));
+            };
+            if position > 0 {
+                json.push(',');
+            }
+            json.push_str(&text_to_json(name, key)?);
+            json.push(':');
+            write(name, &value, json, depth + 1)?;
+        }
+        json.push('}');
+    } else if let Some(path) = value.getattr_opt("__fspath__")? {
+        write(name, &path.call0()?, json, depth + 1)?;
+    } else if is_scalar(value)? {
+        write(name, &value.call_method0("item")?, json, depth + 1)?;
+    } else {
+        let message = format!("The parameter `{name}` can't be recorded: it is {}", kind(value));
+        let hint = "Use None, bool, int, float, str, or lists, tuples and dicts of these";
+        return Err(invalid_value(py, message, hint));
+    }
+    Ok(())
+}
+
+fn write_items<'py>(
+    name: &str,
+    items: impl Iterator<Item = Bound<'py, PyAny>>,
+    json: &mut String,
+    depth: usize,
+) -> PyResult<()> {
+    json.push('[');
+    for (position, item) in items.enumerate() {
+        if position > 0 {
+            json.push(',');
+        }
+        write(name, &item, json, depth + 1)?;
+    }
+    json.push(']');
+    Ok(())
+}
+
+/// An array of no dimension, as numpy's and torch's scalars are.
+fn is_scalar(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let Some(shape) = value.getattr_opt("shape")? else { return Ok(false) };
+    Ok(shape.cast::<PyTuple>().is_ok_and(|shape| shape.is_empty()) && value.hasattr("item")?)
+}
+
+fn float_to_json(float: f64) -> String {
+    if float.is_nan() {
+        r#"{"$float":"NaN"}"#.to_owned()
+    } else if float.is_infinite() {
+        format!(r#"{{"$float":"{}Infinity"}}"#, if float < 0.0 { "-" } else { "" })
+    } else {
+        Value::from(float).to_string()
+    }
+}
+
+fn text_to_json(name: &str, text: &Bound<'_, PyString>) -> PyResult<String> {
+    match text.to_str() {
+        Ok(text) => Ok(Value::from(text).to_string()),
+        Err(_) => {
+            let message = format!("The parameter `{name}` holds text that is not Unicode");
+            Err(invalid_value(text.py(), message, "Remove the surrogates from it"))
+        }
+    }
+}
+
+/// The value of a JSON text.
+pub(crate) fn from_json<'py>(py: Python<'py>, json: &str) -> PyResult<Bound<'py, PyAny>> {
+    let value = serde_json::from_str(json).map_err(|error| PyRecursionError::new_err(error.to_string()))?;
+    from_value(py, &value)
+}
+
+pub(crate) fn from_value<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>> {
+    Ok(match value {
+        Value::Null => py.None().into_bound(py),
+        Value::Bool(bool) => PyBool::new(py, *bool).to_owned().into_any(),
+        Value::Number(number) => from_number(py, &number.to_string())?,
+        Value::String(text) => PyString::new(py, text).into_any(),
+        Value::Array(items) => {
+            let list = PyList::empty(py);
+            for item in items {
+                list.append(from_value(py, item)?)?;
+            }
+            list.into_any()
+        }
+        Value::Object(entries) => {
+            if let (1, Some(float)) = (entries.len(), entries.get("$float").and_then(named_float)) {
+                return Ok(PyFloat::new(py, float).into_any());
+            }
+            let dict = PyDict::new(py);
+            for (key, value) in entries {
+                dict.set_item(key, from_value(py, value)?)?;
+            }
+            dict.into_any()
+        }
+    })
+}
+
+/// The floats that JSON has no words for.
+pub(crate) fn named_float(value: &Value) -> Option<f64> {
+    match value.as_str()? {
+        "NaN" => Some(f64::NAN),
+        "Infinity" => Some(f64::INFINITY),
+        "-Infinity" => Some(f64::NEG_INFINITY),
+        _ => None,
+    }
+}
+
+fn from_number<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyAny>> {
+    // Python reads any number that JSON can write, and rounds as Rust does.
+    if text.contains(['.', 'e', 'E']) {
+        py.get_type::<PyFloat>().call1((text,))
+    } else {
+        py.get_type::<PyInt>().call1((text,))
+    }
+}
+
+/// A value from the command line in the shape of the default in the code, where JSON has fewer shapes than Python.
+pub(crate) fn shaped_like<'py>(value: Bound<'py, PyAny>, default: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    if default.is_instance_of::<PyTuple>()
+        && let Ok(items) = value.cast::<PyList>()
+    {
+        return Ok(items.to_tuple().into_any());
+    }
+    if default.is_instance_of::<PyFloat>() && value.is_instance_of::<PyInt>() {
+        return value.py().get_type::<PyFloat>().call1((value,));
+    }
+    Ok(value)
+}

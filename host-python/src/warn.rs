@@ -1,0 +1,52 @@
+//! What the script's user reads on stderr.
+
+use aurum_host::{Failure, Warning};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PySet;
+
+use crate::errors::explained;
+
+/// The warnings given so far. A Python object, so that the interpreter's lock guards it: a forked child can't inherit it locked.
+static GIVEN: PyOnceLock<Py<PySet>> = PyOnceLock::new();
+
+/// Warns, the same words only once.
+pub(crate) fn warn(py: Python<'_>, message: &str, hints: &[String]) {
+    let text = format!("aurum: warning: {}\n", explained(message, hints));
+    let first = || -> PyResult<bool> {
+        let given = GIVEN.get_or_try_init(py, || PySet::empty(py).map(Bound::unbind))?.bind(py);
+        let first = !given.contains(&text)?;
+        // Before it is written: what is written to stderr comes back to us, and may fail with the same warning.
+        given.add(&text)?;
+        Ok(first)
+    };
+    if first().unwrap_or(true) {
+        say(py, &text);
+    }
+}
+
+/// Passes on what the tracker had to say.
+pub(crate) fn pass_on(py: Python<'_>, warnings: &[Warning]) {
+    for warning in warnings {
+        warn(py, &warning.message, &warning.hints);
+    }
+}
+
+/// Warns of a failure of ours, and of what it means for the run.
+pub(crate) fn failed(py: Python<'_>, consequence: &str, failure: &Failure) {
+    warn(py, &format!("{consequence}: {}", failure.message), &failure.hints);
+}
+
+/// Writes to `sys.stderr`, if there is one that takes it.
+pub(crate) fn say(py: Python<'_>, text: &str) {
+    let write = || -> PyResult<()> {
+        let stderr = py.import("sys")?.getattr("stderr")?;
+        if !stderr.is_none() {
+            stderr.call_method1("write", (text,))?;
+            stderr.call_method0("flush")?;
+        }
+        Ok(())
+    };
+    // A closed stderr is no reason to end a training.
+    let _ = write();
+}
