@@ -1,8 +1,8 @@
 //! Output as a terminal leaves it: of a progress bar the log keeps the last state.
 //!
-//! Each stream has a small screen of its own. A line that ends is written at once and forgotten. Only where a program moves
-//! the cursor up, as nested progress bars do, the lines from there down are held until it goes on below them. Memory stays
-//! flat whatever is printed.
+//! Each stream has a small screen of its own. A line that ends is written at once and forgotten. Only where a program
+//! moves the cursor up, as nested progress bars do, the lines from there down are held until it goes on below them.
+//! Memory stays flat whatever is printed.
 
 use std::collections::BTreeMap;
 
@@ -73,7 +73,8 @@ fn emit(open: &mut Option<u8>, stream: u8, text: &[u8], sink: &mut Sink<'_>) -> 
 #[derive(Debug, Default)]
 struct Row {
     text: Vec<u8>,
-    /// Where the next character goes. It replaces all from there on: what a shorter state leaves of a longer one is noise.
+    /// Where the next character goes. It replaces all from there on: what a shorter state leaves of a longer one is
+    /// noise.
     cursor: usize,
     /// Whether something was replaced.
     overwritten: bool,
@@ -197,8 +198,8 @@ impl Screen {
             |length| if length < LONGEST_STRING { State::String { length: length + 1 } } else { State::Text };
         self.state = match (self.state, byte) {
             (State::StringEscape { .. }, b'\\') => State::Text,
-            // A new sequence begins wherever it stands, and a newline ends what never came to its end: a stray escape must
-            // not swallow the log.
+            // A new sequence begins wherever it stands, and a newline ends what never came to its end: a stray escape
+            // must not swallow the log.
             (State::String { length }, 0x1b) => State::StringEscape { length },
             (_, 0x1b) => State::Escape,
             (_, b'\n') => {
@@ -450,7 +451,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn where_the_output_is_cut_does_not_matter(text in odd(), cuts in proptest::collection::vec(any::<proptest::sample::Index>(), 0..5)) {
+        fn where_the_output_is_cut_does_not_matter(
+            text in odd(),
+            cuts in proptest::collection::vec(any::<proptest::sample::Index>(), 0..5),
+        ) {
             let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(text.len() + 1)).collect();
             cuts.extend([0, text.len()]);
             cuts.sort_unstable();
@@ -467,7 +471,10 @@ mod tests {
         }
 
         #[test]
-        fn lines_of_two_streams_all_come_through_whole(lines in proptest::collection::vec((1u8..3, "[a-z]{0,5}"), 0..12), size in 1usize..4) {
+        fn lines_of_two_streams_all_come_through_whole(
+            lines in proptest::collection::vec((1u8..3, "[a-z]{0,5}"), 0..12),
+            size in 1usize..4,
+        ) {
             let texts = [1, 2].map(|stream| {
                 lines.iter().filter(|(of, _)| *of == stream).map(|(of, line)| format!("{of}{line}\n")).collect::<String>()
             });

@@ -107,8 +107,8 @@ fn is_secret_token(word: &str, before: &str, after: &str) -> bool {
     word == "token" && !PIECES.contains(&before) && !MATTERS.contains(&after)
 }
 
-/// The words of a name in lower case, split where separators stand, at `camelCase`, and round `token`, so that `maxtokens`
-/// is two words. A `tokenizer` and the like are one.
+/// The words of a name in lower case, split where separators stand, at `camelCase`, and round `token`, so that
+/// `maxtokens` is two words. A `tokenizer` and the like are one.
 fn words(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut after_lower = false;
@@ -197,8 +197,8 @@ fn without_signatures(word: &str) -> String {
             Some(bare) => (bare, &segment[bare.len()..]),
             None => (segment, ""),
         };
-        // Some separate by `;`, and a parameter may be an address with parameters of its own. What follows a secret within
-        // its segment may be a part of it.
+        // Some separate by `;`, and a parameter may be an address with parameters of its own. What follows a secret
+        // within its segment may be a part of it.
         for piece in segment.split_inclusive([';', '?']) {
             match piece.split_once('=') {
                 Some((name, _)) if opens(name) => {
@@ -444,7 +444,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn cleaning_twice_changes_nothing(text in any::<String>(), odd in "(https?://|[a:/@?&#;=% ]|token|sig=|[0-9]){0,24}") {
+        fn cleaning_twice_changes_nothing(
+            text in any::<String>(),
+            odd in "(https?://|[a:/@?&#;=% ]|token|sig=|[0-9]){0,24}",
+        ) {
             for text in [text, odd] {
                 let once = url(&text);
                 prop_assert_eq!(url(&once), once);

@@ -1,7 +1,7 @@
 //! Which files of the working tree belong to an experiment.
 //!
-//! What git tracks is taken whole: it is in the repository already. Of what is neither tracked nor ignored the code is wanted,
-//! not data, nor environments, nor secrets: a commit is there to stay.
+//! What git tracks is taken whole: it is in the repository already. Of what is neither tracked nor ignored the code is
+//! wanted, not data, nor environments, nor secrets: a commit is there to stay.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,5 +1,5 @@
-//! JSON values as the record has them: integers exact whatever their size, floats in their shortest form, and those floats
-//! that JSON has no words for as `{"$float": "NaN"}`, `{"$float": "Infinity"}`, `{"$float": "-Infinity"}`.
+//! JSON values as the record has them: integers exact whatever their size, floats in their shortest form, and those
+//! floats that JSON has no words for as `{"$float": "NaN"}`, `{"$float": "Infinity"}`, `{"$float": "-Infinity"}`.
 
 use serde_json::{Map, Number, Value, json};
 
@@ -106,8 +106,8 @@ pub fn excerpt(text: &str) -> String {
     excerpt
 }
 
-/// The value as a file: sorted keys, two spaces of indentation, numbers in their normal form, a newline at the end. Equal
-/// values give equal bytes.
+/// The value as a file: sorted keys, two spaces of indentation, numbers in their normal form, a newline at the end.
+/// Equal values give equal bytes.
 pub fn canonical(value: &Value) -> String {
     let mut value = normal(value);
     // `Map` sorts by itself unless some crate of the build asks for `preserve_order`; a record must not depend on that.

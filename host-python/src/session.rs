@@ -130,21 +130,17 @@ impl Session {
         }
         let inputs = std::mem::take(&mut self.inputs);
         let kept = std::mem::take(&mut self.kept);
-        let begun = self.with_tracker(site, |tracker| {
-            tracker.start(options)?;
-            Ok(())
-        });
-        if let Err(failure) = begun {
+        if let Err(failure) = self.with_tracker(site, |tracker| tracker.start(options)) {
             (self.inputs, self.kept) = (inputs, kept);
             return Err(failure);
         }
         self.standing = Standing::Running;
         self.with_run(|tracker| {
-            for (name, experiment) in &inputs {
-                tracker.find_model(name, Some(experiment), None)?;
-            }
             for (stream, bytes) in &kept.chunks {
                 tracker.output(*stream, bytes)?;
+            }
+            for (name, experiment) in &inputs {
+                tracker.find_model(name, Some(experiment), None)?;
             }
             Ok(())
         })?;
@@ -153,8 +149,9 @@ impl Session {
 
     /// A model was loaded outside of a run: the next one has it as an input.
     pub(crate) fn loaded(&mut self, name: String, experiment: String) {
-        if self.standing == Standing::Idle {
-            self.inputs.push((name, experiment));
+        let input = (name, experiment);
+        if self.standing == Standing::Idle && !self.inputs.contains(&input) {
+            self.inputs.push(input);
         }
     }
 

@@ -1,4 +1,5 @@
-//! What a command line gives: `name=value` and the flags of declared names. What the text means is [`literal`]'s matter.
+//! What a command line gives: `name=value` and the flags of declared names. What the text means is [`literal`]'s
+//! matter.
 //!
 //! [`literal`]: super::literal
 
@@ -39,8 +40,8 @@ pub(super) fn read<'a>(declared: &'a [Declared], arguments: &'a [String], lenien
         }
         if let Some((name, text)) = flag(argument) {
             let Some(parameter) = find(declared, name) else {
-                // The script's, or one that the host has read, such as `--no-tracking`. A value that follows needs no care:
-                // alone it means nothing.
+                // The script's, or one that the host has read, such as `--no-tracking`. A value that follows needs no
+                // care: alone it means nothing.
                 continue;
             };
             let text = text.or_else(|| arguments.next_if(|next| is_value(declared, parameter, next)));
@@ -54,7 +55,7 @@ pub(super) fn read<'a>(declared: &'a [Declared], arguments: &'a [String], lenien
                 // `lr =0.1` or `lr = 0.1`: passing over it would train with another value than the one asked for.
                 return Err(Failure::new(
                     FailureKind::InvalidValue,
-                    format!("`{}` has no name", value::excerpt(argument)),
+                    "A value on the command line has no name before its `=`",
                 )
                 .hint("Write `name=value` without spaces"));
             }
@@ -63,7 +64,8 @@ pub(super) fn read<'a>(declared: &'a [Declared], arguments: &'a [String], lenien
     Ok(givings)
 }
 
-/// Whether the text is a name that bare tokens are taken by; other text before a `=` is a path, an address and the like.
+/// Whether the text is a name that bare tokens are taken by; other text before a `=` is a path, an address and the
+/// like.
 pub(super) fn is_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))

@@ -391,7 +391,12 @@ mod tests {
         }
 
         #[test]
-        fn a_default_printed_and_given_back_is_itself(boolean: bool, integer: i128, float: f64, text in any::<String>()) {
+        fn a_default_printed_and_given_back_is_itself(
+            boolean: bool,
+            integer: i128,
+            float: f64,
+            text in any::<String>(),
+        ) {
             let integer: Value = serde_json::from_str(&integer.to_string()).expect("JSON");
             for default in [json!(boolean), integer, value::float(float)] {
                 let printed = value::display(&default);
@@ -402,7 +407,10 @@ mod tests {
         }
 
         #[test]
-        fn a_list_printed_and_given_back_is_itself(texts in proptest::collection::vec(any::<String>(), 0..4), float: f64) {
+        fn a_list_printed_and_given_back_is_itself(
+            texts in proptest::collection::vec(any::<String>(), 0..4),
+            float: f64,
+        ) {
             let list = json!([texts, [value::float(float), null, true]]);
             prop_assert_eq!(untyped(&list.to_string()), list);
         }

@@ -56,13 +56,13 @@ pub struct Resolution {
 
 /// What a script's parameters are, given its command line without the program's name.
 ///
-/// `name=value` is split at its first `=`; `-a 1`, `-a=1`, `--a 1` and `--a=1` are accepted for declared names, and a flag
-/// alone switches a bool on. Other flags are the script's own. Without any declared name all bare `name=value` are taken.
-/// `lenient` lets undeclared names pass.
+/// `name=value` is split at its first `=`; `-a 1`, `-a=1`, `--a 1` and `--a=1` are accepted for declared names, and a
+/// flag alone switches a bool on. Other flags are the script's own. Without any declared name all bare `name=value` are
+/// taken. `lenient` lets undeclared names pass.
 ///
 /// # Errors
-/// `UnknownParameter` for undeclared names, `InvalidValue` for what can't be read as the type of its default and for what
-/// can't be a name.
+/// `UnknownParameter` for undeclared names, `InvalidValue` for what can't be read as the type of its default and for
+/// what can't be a name.
 pub fn resolve(declared: &[Declared], arguments: &[String], lenient: bool, reserved: &[String]) -> Result<Resolution> {
     for parameter in declared {
         arguments::check_name(&parameter.name)?;

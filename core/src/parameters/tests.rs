@@ -118,7 +118,10 @@ fn names_that_can_not_be() {
     }
     let long = format!("{}=1", "x".repeat(LONGEST_NAME + 1));
     assert_eq!(resolve(&[], &[long], false, &[]).expect_err("long").kind, FailureKind::InvalidValue);
-    assert_eq!(given(&json!({"lr": 1}), "lr =2").expect_err("spaces").message, "`=2` has no name");
+    assert_eq!(
+        given(&json!({"lr": 1}), "lr =2").expect_err("spaces").message,
+        "A value on the command line has no name before its `=`"
+    );
     // Any other name may be declared.
     assert_eq!(given(&json!({"größe": 1}), "größe=2").expect("declared"), json!({"größe": 2}));
 }
@@ -130,8 +133,11 @@ fn sources_are_written_in_words() {
 
 proptest! {
     #[test]
-    fn no_command_line_is_too_odd(arguments in proptest::collection::vec(any::<String>(), 0..6),
-                                  odd in proptest::collection::vec("-{0,3}[abc_.=é \n-]{0,5}=?[-0-9a]{0,3}", 0..6), lenient: bool) {
+    fn no_command_line_is_too_odd(
+        arguments in proptest::collection::vec(any::<String>(), 0..6),
+        odd in proptest::collection::vec("-{0,3}[abc_.=é \n-]{0,5}=?[-0-9a]{0,3}", 0..6),
+        lenient: bool,
+    ) {
         for declared in [json!({}), json!({"a": 1, "b": true, "a_b": "x", "-": null})] {
             for arguments in [&arguments, &odd] {
                 let _ = resolve(&declare(&declared), arguments, lenient, &[]);
@@ -144,17 +150,22 @@ proptest! {
         values in proptest::collection::btree_map("[a-e]", "[a-z0-9.]{0,4}", 0..5).prop_shuffle_pairs(),
         declare_none: bool,
     ) {
-        let declared = if declare_none { vec![] } else { declare(&json!({"a": null, "b": "x", "c": null, "d": "", "e": null})) };
+        let defaults = json!({"a": null, "b": "x", "c": null, "d": "", "e": null});
+        let declared = if declare_none { vec![] } else { declare(&defaults) };
         let (sorted, shuffled) = values;
         prop_assert_eq!(resolve(&declared, &sorted, false, &[]), resolve(&declared, &shuffled, false, &[]));
     }
 
     #[test]
-    fn undeclared_never_appear_and_lenient_never_fails_for_them(arguments in proptest::collection::vec("[a-d-]{0,3}=?[0-9]{0,2}", 0..8)) {
+    fn undeclared_never_appear_and_lenient_never_fails_for_them(
+        arguments in proptest::collection::vec("[a-d-]{0,3}=?[0-9]{0,2}", 0..8),
+    ) {
         let declared = declare(&json!({"a": null}));
         let resolution = resolve(&declared, &arguments, true, &[]);
         match &resolution {
-            Ok(resolution) => prop_assert!(resolution.parameters.iter().map(|parameter| parameter.name.as_str()).eq(["a"])),
+            Ok(Resolution { parameters, .. }) => {
+                prop_assert!(parameters.iter().map(|parameter| parameter.name.as_str()).eq(["a"]));
+            }
             Err(failure) => prop_assert!(failure.kind == FailureKind::InvalidValue),
         }
         if let Ok(strict) = resolve(&declared, &arguments, false, &[]) {

@@ -144,7 +144,13 @@ impl Repository {
     /// The committer as git would take it from its settings and environment; none when git would refuse to commit or
     /// would have to guess.
     pub fn identity(&self) -> Result<Option<Identity>> {
-        Ok(open::identity(self.git()?).map(|(name, email)| Identity { name, email }))
+        let identity = match self.git() {
+            Ok(repository) => open::identity(repository),
+            // Whoever is about to make a repository wants to know first.
+            Err(error) if self.standing()? != Standing::Absent => return Err(error),
+            Err(_) => open::identity_without_repository(&self.root),
+        };
+        Ok(identity.map(|(name, email)| Identity { name, email }))
     }
 
     /// A value of git's configuration in all its scopes, the last one given.

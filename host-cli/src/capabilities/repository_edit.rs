@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Makes a repository in the project's folder, as `git init` does.
 pub fn create(repository: &Repository) -> Result<()> {
-    command::git(repository.root(), &["init", "--quiet"], b"")
+    command::git(repository.root(), &["init", "--quiet"], b"").map(drop)
 }
 
 /// Bytes on their way to becoming a blob, flat in memory.
@@ -178,7 +178,7 @@ pub fn stage(repository: &Repository, entries: &[Staged]) -> Result<()> {
                 }
                 thread::sleep(Duration::from_millis(50));
             }
-            other => return other,
+            other => return other.map(drop),
         }
     }
 }

@@ -25,8 +25,9 @@ pub(crate) const LOCAL_VARIABLES: [&str; 13] = [
     "GIT_WORK_TREE",
 ];
 
-/// Runs git in `folder` with `input` on its standard input, without hooks, prompts or a file system monitor.
-pub(crate) fn git(folder: &Path, arguments: &[&str], input: &[u8]) -> Result<()> {
+/// Runs git in `folder` with `input` on its standard input, without hooks, prompts or a file system monitor, and answers
+/// what it prints.
+pub(crate) fn git(folder: &Path, arguments: &[&str], input: &[u8]) -> Result<Vec<u8>> {
     let mut command = Command::new(program()?);
     command
         .args(["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false"])
@@ -38,7 +39,7 @@ pub(crate) fn git(folder: &Path, arguments: &[&str], input: &[u8]) -> Result<()>
         // gix can't read the other one.
         .env("GIT_DEFAULT_REF_FORMAT", "files")
         .stdin(Stdio::piped())
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     for name in LOCAL_VARIABLES {
         command.env_remove(name);
@@ -53,7 +54,8 @@ pub(crate) fn git(folder: &Path, arguments: &[&str], input: &[u8]) -> Result<()>
         let words = String::from_utf8_lossy(&output.stderr);
         return Err(Error::Other(format!("`git {action}` failed: {}", words.trim())));
     }
-    written.map_err(failed)
+    written.map_err(failed)?;
+    Ok(output.stdout)
 }
 
 /// The program by its absolute path, so that nothing in the project can stand in for it.

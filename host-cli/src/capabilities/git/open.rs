@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use gix::bstr::ByteSlice;
 use gix::discover::repository::Path as Found;
 
-use super::failure;
+use super::{command, failure};
 use crate::capabilities::{Error, Result};
 
 /// What there is at or above a folder.
@@ -132,6 +132,15 @@ pub(crate) fn identity(repository: &gix::Repository) -> Option<(String, String)>
     let name = clean(&committer.name.to_str_lossy());
     let email = clean(&committer.email.to_str_lossy());
     (!name.is_empty() && !email.is_empty()).then_some((name, email))
+}
+
+/// The same where there is no repository, as git itself would say.
+pub(crate) fn identity_without_repository(folder: &Path) -> Option<(String, String)> {
+    let answer = command::git(folder, &["-c", "user.useConfigOnly=true", "var", "GIT_COMMITTER_IDENT"], b"").ok()?;
+    let line = String::from_utf8_lossy(&answer);
+    let (name, rest) = line.split_once(" <")?;
+    let (email, _) = rest.split_once('>')?;
+    Some((name.to_owned(), email.to_owned()))
 }
 
 /// Drops what git drops from a name or an address.
