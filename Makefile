@@ -1,8 +1,8 @@
 # `make demo` shows what Aurum does; `make test` runs every test. Both build what they need into ./.venv and ./target.
 
 PYTHON ?= python3
-VENV := $(CURDIR)/.venv
-BIN := $(VENV)/bin
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
 WASM := wasm32-unknown-unknown
 SOURCES := $(shell find core host-cli host-python wit -type f -not -path '*/__pycache__/*') Cargo.toml Cargo.lock pyproject.toml
 

@@ -6,7 +6,7 @@
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, exit};
+use std::process::{Command, Stdio, exit};
 
 use wit_component::ComponentEncoder;
 
@@ -21,7 +21,9 @@ fn main() {
     let workspace = PathBuf::from(variable("CARGO_MANIFEST_DIR")).join("..");
     let out = PathBuf::from(variable("OUT_DIR"));
     println!("cargo::rerun-if-env-changed={READY_MADE}");
-    for path in ["core/src", "core/Cargo.toml", "wit", "Cargo.lock", "host-cli/build.rs", "host-cli/src/engine/config.rs"] {
+    for path in
+        ["core/src", "core/Cargo.toml", "wit", "Cargo.lock", "host-cli/build.rs", "host-cli/src/engine/config.rs"]
+    {
         println!("cargo::rerun-if-changed={}", workspace.join(path).display());
     }
 
@@ -32,13 +34,15 @@ fn main() {
         }
         None => build_core(&workspace, &out.join("core-target")),
     };
-    let module = fs::read(&module).unwrap_or_else(|error| fail(&format!("{} can't be read: {error}", module.display())));
+    let module =
+        fs::read(&module).unwrap_or_else(|error| fail(&format!("{} can't be read: {error}", module.display())));
     let component = ComponentEncoder::default()
         .validate(true)
         .module(&module)
         .and_then(|encoder| encoder.encode())
         .unwrap_or_else(|error| fail(&format!("the core is not a component: {error:#}")));
-    let compiled = compile(&component).unwrap_or_else(|error| fail(&format!("the component does not compile: {error:#}")));
+    let compiled =
+        compile(&component).unwrap_or_else(|error| fail(&format!("the component does not compile: {error:#}")));
     for (name, bytes) in [("core.wasm", &component), ("core.cwasm", &compiled)] {
         fs::write(out.join(name), bytes).unwrap_or_else(|error| fail(&format!("{name} can't be written: {error}")));
     }
@@ -50,12 +54,26 @@ fn build_core(workspace: &Path, target: &Path) -> PathBuf {
     let mut cargo = Command::new(variable("CARGO"));
     cargo
         .current_dir(workspace)
-        .args(["build", "--package", "aurum-core", "--lib", "--features", "component", "--profile", "wasm", "--target", TARGET])
-        .env("CARGO_TARGET_DIR", target);
+        .args([
+            "build",
+            "--package",
+            "aurum-core",
+            "--lib",
+            "--features",
+            "component",
+            "--profile",
+            "wasm",
+            "--target",
+            TARGET,
+        ])
+        .env("CARGO_TARGET_DIR", target)
+        // cargo asks rustc about itself by way of a program on its standard input, and there may be something else on ours.
+        .stdin(Stdio::null());
     // What was meant for the outer build must not leak into the inner one.
     for name in env::vars_os().map(|(name, _)| name) {
         let text = name.to_string_lossy();
-        let outer = text.starts_with("CARGO_PROFILE_") || text.starts_with("CARGO_FEATURE_") || text.starts_with("CARGO_CFG_");
+        let outer =
+            text.starts_with("CARGO_PROFILE_") || text.starts_with("CARGO_FEATURE_") || text.starts_with("CARGO_CFG_");
         if outer || OUTER.contains(&&*text) {
             cargo.env_remove(&name);
         }

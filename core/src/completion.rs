@@ -85,9 +85,7 @@ pub fn clear_stale_references(ports: &Ports) -> Result<()> {
         stale.extend(page.into_iter().map(|reference| reference.name));
     }
     let alive = ports.journal.entries()?;
-    stale.retain(|name| {
-        name.strip_prefix(layout::RUNNING).is_none_or(|id| !alive.iter().any(|entry| entry.id == id))
-    });
+    stale.retain(|name| name.strip_prefix(layout::RUNNING).is_none_or(|id| !alive.iter().any(|entry| entry.id == id)));
     if !stale.is_empty() {
         ports.repository_edit.remove_references(&stale)?;
     }
@@ -139,8 +137,11 @@ fn seal(ports: &Ports, id: &str, writer: &dyn JournalWriter) -> Result<Finished>
     let incomplete = || Failure::new(FailureKind::Unreadable, format!("The journal of `{id}` is not complete"));
     let started = state.started.as_ref().ok_or_else(incomplete)?;
     let ending = state.ending.as_ref().ok_or_else(incomplete)?;
-    if let Some(problem) = ending.problem.as_deref().filter(|problem| !log.ends_with(problem.trim_end())) {
-        log.write(problem.as_bytes())?;
+    if let Some(problem) = &ending.problem
+        && !log.ends_with(problem.traceback.trim_end())
+    {
+        log.begin_line()?;
+        log.write(problem.traceback.as_bytes())?;
     }
 
     let requirements = report::requirements(&state.packages);
@@ -190,8 +191,11 @@ fn mark(ports: &Ports, id: &str, commit: &str) -> Result<()> {
             if there.iter().any(|reference| reference.name == name && reference.target == commit) {
                 return Ok(());
             }
-            Err(Failure::new(FailureKind::InTheWay, format!("The experiment's tag `{}` can't be made: {why}", layout::tag(id)))
-                .hint("Nothing is lost: once the way is free, run `au recover`"))
+            Err(Failure::new(
+                FailureKind::InTheWay,
+                format!("The experiment's tag `{}` can't be made: {why}", layout::tag(id)),
+            )
+            .hint("Nothing is lost: once the way is free, run `au recover`"))
         }
         other => Ok(other?),
     }
@@ -238,6 +242,11 @@ impl Text {
             self.buffer.drain(..kept);
         }
         Ok(())
+    }
+
+    /// Ends an unfinished line.
+    fn begin_line(&mut self) -> Result<(), PortError> {
+        if self.buffer.last().is_some_and(|last| *last != b'\n') { self.write(b"\n") } else { Ok(()) }
     }
 
     /// Whether the text so far ends in this, trailing white space aside. The last 256 KiB are looked at.

@@ -6,7 +6,7 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PortError {
     /// This host did not grant the capability.
-    #[error("this host does not grant `{0}`")]
+    #[error("This host does not grant `{0}`")]
     Denied(String),
     /// Somebody else was first.
     #[error("{0}")]

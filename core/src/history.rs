@@ -38,7 +38,7 @@ pub struct Row {
     pub duration: Option<f64>,
     /// The script.
     pub script: Option<String>,
-    /// The last line of the traceback.
+    /// The exception that ended it, and the first line of its message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
     /// Values by name.
@@ -114,8 +114,10 @@ pub fn query(ports: &Ports, selector: Option<&str>) -> Result<Listing> {
         // A name or `@` asks for what only the records tell.
         Some(None) | None => None,
     };
-    let mut rows: Vec<Row> = unsaved.into_iter().filter(|row| wanted.as_ref().is_none_or(|ids| ids.contains(&row.id))).collect();
-    let chosen: Vec<_> = saved.into_iter().filter(|(id, _)| wanted.as_ref().is_none_or(|ids| ids.contains(id))).collect();
+    let mut rows: Vec<Row> =
+        unsaved.into_iter().filter(|row| wanted.as_ref().is_none_or(|ids| ids.contains(&row.id))).collect();
+    let chosen: Vec<_> =
+        saved.into_iter().filter(|(id, _)| wanted.as_ref().is_none_or(|ids| ids.contains(id))).collect();
     read_records(ports, &chosen, &mut |record| rows.push(Row::of_record(record)))?;
     sort(&mut rows);
     if let (Some(selector), None) = (selector, &wanted) {
@@ -131,7 +133,8 @@ pub fn query(ports: &Ports, selector: Option<&str>) -> Result<Listing> {
 pub fn rows(records: &[u8], selector: Option<&str>) -> Result<String> {
     let mut rows = Vec::new();
     for text in serde_json::Deserializer::from_slice(records).into_iter::<Box<serde_json::value::RawValue>>() {
-        let text = text.map_err(|error| Failure::new(FailureKind::Unreadable, format!("The records can't be read: {error}")))?;
+        let text =
+            text.map_err(|error| Failure::new(FailureKind::Unreadable, format!("The records can't be read: {error}")))?;
         rows.push(Row::of_record(Record::parse(text.get().as_bytes())?));
     }
     sort(&mut rows);
@@ -153,12 +156,18 @@ pub fn one(ports: &Ports, selector: &str) -> Result<Record> {
             let mut rows = Vec::new();
             read_records(ports, &saved, &mut |record| rows.push(Row::of_record(record)))?;
             sort(&mut rows);
-            choose(rows, selector, &mut |message| ports.progress.warn(&message, &[]))?.into_iter().map(|row| row.id).collect()
+            choose(rows, selector, &mut |message| ports.progress.warn(&message, &[]))?
+                .into_iter()
+                .map(|row| row.id)
+                .collect()
         }
     };
     if id.len() > 1 {
-        return Err(Failure::new(FailureKind::AmbiguousExperiment, format!("`{selector}` names {} experiments", id.len()))
-            .hint("Name one of them"));
+        return Err(Failure::new(
+            FailureKind::AmbiguousExperiment,
+            format!("`{selector}` names {} experiments", id.len()),
+        )
+        .hint("Name one of them"));
     }
     let chosen: Vec<_> = saved.into_iter().filter(|(saved, _)| id.contains(saved)).collect();
     let mut found = None;
@@ -179,8 +188,7 @@ fn sort(rows: &mut [Row]) {
 }
 
 fn choose(rows: Vec<Row>, selector: &str, note: &mut dyn FnMut(String)) -> Result<Vec<Row>> {
-    let candidates: Vec<_> =
-        rows.iter().map(|row| Candidate { id: &row.id, name: row.name.as_deref() }).collect();
+    let candidates: Vec<_> = rows.iter().map(|row| Candidate { id: &row.id, name: row.name.as_deref() }).collect();
     let chosen = selector::choose(selector, &candidates, note)?;
     Ok(rows.into_iter().filter(|row| chosen.contains(&row.id)).collect())
 }
@@ -218,7 +226,9 @@ fn unsaved(ports: &Ports, saved: &[(String, String)]) -> Result<Vec<Row>> {
         let status = if entry.held { Status::Running } else { Status::Lost };
         match State::read(&*ports.journal, &entry.id) {
             Ok(state) => rows.extend(Row::of_state(state, status)),
-            Err(failure) => ports.progress.warn(&format!("The run `{}` is left out: {}", entry.id, failure.message), &failure.hints),
+            Err(failure) => {
+                ports.progress.warn(&format!("The run `{}` is left out: {}", entry.id, failure.message), &failure.hints);
+            }
         }
     }
     Ok(rows)
@@ -236,7 +246,10 @@ fn read_records(ports: &Ports, saved: &[(String, String)], visit: &mut dyn FnMut
         while !locations.is_empty() {
             let files = ports.repository.read_files(locations)?;
             if files.is_empty() {
-                return Err(Failure::new(FailureKind::Unavailable, "The records can't be read: the host answered nothing"));
+                return Err(Failure::new(
+                    FailureKind::Unavailable,
+                    "The records can't be read: the host answered nothing",
+                ));
             }
             locations = &locations[files.len().min(locations.len())..];
             for (file, id) in files.into_iter().zip(ids.by_ref()) {
@@ -247,10 +260,9 @@ fn read_records(ports: &Ports, saved: &[(String, String)], visit: &mut dyn FnMut
                 match record {
                     Ok(record) if seen.insert(record.id.clone()) => visit(record),
                     Ok(_) => {}
-                    Err(failure) => ports.progress.warn(
-                        &format!("The experiment `{id}` is left out: {}", failure.message),
-                        &failure.hints,
-                    ),
+                    Err(failure) => ports
+                        .progress
+                        .warn(&format!("The experiment `{id}` is left out: {}", failure.message), &failure.hints),
                 }
             }
         }

@@ -1,5 +1,7 @@
 //! World `viewer` as a JavaScript module: all that a browser needs to look at records.
 
+#![allow(unreachable_pub, clippy::needless_pass_by_value, reason = "wasm-bindgen exports what is here")]
+
 use wasm_bindgen::prelude::*;
 
 use crate::error::Failure;

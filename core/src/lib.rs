@@ -19,7 +19,10 @@
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 // The entry points of a component and of a wasm-bindgen module are generated, and need `unsafe` to be exported.
-#![cfg_attr(any(feature = "component", feature = "js"), allow(unsafe_code, missing_docs, reason = "generated bindings"))]
+#![cfg_attr(
+    any(feature = "component", feature = "js"),
+    allow(unsafe_code, missing_docs, reason = "generated bindings")
+)]
 
 #[cfg(all(feature = "component", feature = "js"))]
 compile_error!("the features `component` and `js` each export their own entry points: build one of them");
@@ -46,10 +49,10 @@ pub mod record;
 pub mod redact;
 pub mod report;
 pub mod run;
-pub mod selector;
-pub mod snapshot;
 #[cfg(test)]
 mod scenarios;
+pub mod selector;
+pub mod snapshot;
 #[cfg(test)]
 pub mod testing;
 pub mod time;

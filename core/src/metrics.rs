@@ -8,6 +8,10 @@ use crate::error::{Failure, FailureKind, Result};
 
 /// Distinct metrics of one experiment. The record holds a summary of each and must stay under 1 MiB.
 pub const MOST_METRICS: usize = 2_000;
+/// Bytes of the names of all metrics of one experiment.
+pub const MOST_NAME_BYTES: usize = 256 << 10;
+/// Decimal digits of an integer metric: the record holds three of them a metric.
+pub const MOST_DIGITS: usize = 40;
 /// Bytes of a metric's name.
 pub const LONGEST_NAME: usize = 256;
 
@@ -26,11 +30,19 @@ impl Number {
     /// An integer given by its decimal digits.
     ///
     /// # Errors
-    /// `InvalidValue`, naming the metric, when they are something else or more than 4,300 (as many as Python prints).
+    /// `InvalidValue`, naming the metric, when they are something else, or more than [`MOST_DIGITS`].
     pub fn from_digits(name: &str, digits: String) -> Result<Self> {
         let unsigned = digits.strip_prefix('-').unwrap_or(&digits);
-        if unsigned.is_empty() || unsigned.len() > 4_300 || !unsigned.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(Failure::new(FailureKind::InvalidValue, format!("The value of the metric `{name}` is no integer")));
+        let fault = if unsigned.is_empty() || !unsigned.bytes().all(|byte| byte.is_ascii_digit()) {
+            Some("is no integer".to_owned())
+        } else if unsigned.len() > MOST_DIGITS {
+            Some(format!("has {} digits, and {MOST_DIGITS} are the most", unsigned.len()))
+        } else {
+            None
+        };
+        if let Some(fault) = fault {
+            return Err(Failure::new(FailureKind::InvalidValue, format!("The value of the metric `{name}` {fault}"))
+                .hint(format!("Log it as a float: `float({name})`")));
         }
         Ok(digits.parse().map_or(Self::Digits(digits), Self::Integer))
     }

@@ -30,8 +30,10 @@ pub fn find(
     let found = if let Some(selector) = selector {
         let record = history::one(ports, selector)?;
         of(&record, name).ok_or_else(|| {
-            let failure =
-                Failure::new(FailureKind::NoModel, format!("The experiment `{}` saved no model named `{name}`", record.id));
+            let failure = Failure::new(
+                FailureKind::NoModel,
+                format!("The experiment `{}` saved no model named `{name}`", record.id),
+            );
             let names: Vec<_> = record.models.keys().map(|name| format!("`{name}`")).collect();
             if names.is_empty() {
                 failure.hint("Save one with `au.save_model(bytes)` before the experiment ends")

@@ -10,6 +10,8 @@ use crate::ports::{CommitPlan, FileKind, Head, Identity, Location, Ports, Signat
 const IGNORE_BEGIN: &str = "# >>> aurum";
 const IGNORE: &str = include_str!("project/gitignore");
 const CONFIG: &str = include_str!("project/config");
+/// The project's format that this version writes, and the newest that it reads.
+const FORMAT: u32 = 1;
 const IGNORE_FILE: &str = ".gitignore";
 /// Keeps a folder in git that has nothing in it yet.
 const PLACEHOLDER: &str = ".gitkeep";
@@ -32,11 +34,23 @@ pub struct Created {
 /// # Errors
 /// `NotAProject`.
 pub fn require(ports: &Ports) -> Result<()> {
-    if ports.workspace.inspect(layout::CONFIG)? == Some(FileKind::File) {
-        return Ok(());
+    if let Some(config) = ports.workspace.read(layout::CONFIG)? {
+        return check_format(&String::from_utf8_lossy(&config));
     }
     Err(Failure::new(FailureKind::NotAProject, "This folder belongs to no Aurum project")
         .hint("Run `au init` in the folder that the project is to live in"))
+}
+
+/// Projects of a format that a later version made are not for this one.
+fn check_format(config: &str) -> Result<()> {
+    let format = config
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("format")?.trim().strip_prefix('=')?.trim().parse::<u32>().ok());
+    if format.is_some_and(|format| format > FORMAT) {
+        return Err(Failure::new(FailureKind::Unreadable, "This project was made by a newer version of Aurum")
+            .hint("Update Aurum: `pip install --upgrade aurum`"));
+    }
+    Ok(())
 }
 
 /// Makes a project of the folder and commits exactly what it made, from HEAD's tree: nothing of the user's that is staged
@@ -101,8 +115,11 @@ fn check_folder(ports: &Ports) -> Result<()> {
 }
 
 fn in_the_way(path: &str) -> Failure {
-    Failure::new(FailureKind::InTheWay, format!("`{path}` is in the way: the project needs a name that something else bears"))
-        .hint(format!("Move it: `mv {path} {path}-before`"))
+    Failure::new(
+        FailureKind::InTheWay,
+        format!("`{path}` is in the way: the project needs a name that something else bears"),
+    )
+    .hint(format!("Move it: `mv {path} {path}-before`"))
 }
 
 fn check_repository(ports: &Ports) -> Result<Head> {
@@ -215,11 +232,13 @@ fn make(ports: &Ports, head: &Head, identity: Identity, done: &mut Done) -> Resu
         entries.push((path.clone(), blob(ports, contents)?));
     }
     ports.repository_edit.stage(&entries)?;
-    ports.repository_edit.set_reference("HEAD", head.commit.as_deref(), &commit, true).map_err(|error| match error {
-        PortError::Conflict(why) => Failure::new(FailureKind::Unavailable, format!("HEAD moved meanwhile: {why}"))
-            .hint("Run `au init` again"),
-        error => error.into(),
-    })?;
+    ports.repository_edit.set_reference("HEAD", head.commit.as_deref(), &commit, true).map_err(
+        |error| match error {
+            PortError::Conflict(why) => Failure::new(FailureKind::Unavailable, format!("HEAD moved meanwhile: {why}"))
+                .hint("Run `au init` again"),
+            error => error.into(),
+        },
+    )?;
     Ok(commit)
 }
 

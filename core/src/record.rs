@@ -138,7 +138,7 @@ pub struct Record {
     pub parent: Option<String>,
     /// How it ended.
     pub status: Status,
-    /// The last line of the traceback.
+    /// The exception that ended it, and the first line of its message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
     /// RFC 3339, UTC.
@@ -174,7 +174,8 @@ impl Record {
     /// # Errors
     /// When the record is larger than [`LARGEST`]; the limits at each call see to it that it never is.
     pub fn to_text(&self) -> Result<String> {
-        let unwritable = |why: String| Failure::new(FailureKind::Unreadable, format!("The record of `{}` {why}", self.id));
+        let unwritable =
+            |why: String| Failure::new(FailureKind::Unreadable, format!("The record of `{}` {why}", self.id));
         let value = serde_json::to_value(self).map_err(|error| unwritable(format!("can't be written: {error}")))?;
         let text = value::canonical(&value);
         if text.len() > LARGEST {
@@ -220,13 +221,8 @@ struct StatisticsText {
 fn write_metrics<S: Serializer>(metrics: &BTreeMap<String, Statistics>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(metrics.iter().map(|(name, statistics)| {
         let Statistics { last, step, min, max, count } = statistics;
-        let text = StatisticsText {
-            last: last.to_json(),
-            step: *step,
-            min: min.to_json(),
-            max: max.to_json(),
-            count: *count,
-        };
+        let text =
+            StatisticsText { last: last.to_json(), step: *step, min: min.to_json(), max: max.to_json(), count: *count };
         (name, text)
     }))
 }
@@ -237,7 +233,8 @@ fn read_metrics<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<S
         .into_iter()
         .map(|(name, text)| {
             let number = |value: &Value| {
-                Number::from_json(value).ok_or_else(|| D::Error::custom(format!("metric `{name}` is no number: {value}")))
+                Number::from_json(value)
+                    .ok_or_else(|| D::Error::custom(format!("metric `{name}` is no number: {value}")))
             };
             let statistics = Statistics {
                 last: number(&text.last)?,

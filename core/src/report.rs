@@ -22,15 +22,15 @@ pub fn requirements(packages: &[Package]) -> String {
 
 /// The record of a run that has ended.
 pub fn record(started: &Started, ending: &Ending, state: &State, requirements: &str) -> Record {
-    let incomplete = |reason| matches!(reason, Reason::TooBig | Reason::TooMany | Reason::Repository | Reason::Unreadable);
-    let problem = ending.problem.as_deref().and_then(|text| text.trim_end().lines().last());
+    let incomplete =
+        |reason| matches!(reason, Reason::TooBig | Reason::TooMany | Reason::Repository | Reason::Unreadable);
     Record {
         schema: SCHEMA.to_owned(),
         id: started.id.clone(),
         name: started.name.clone(),
         parent: started.parent.clone(),
         status: ending.status,
-        problem: problem.map(|line| line.chars().take(1_000).collect()),
+        problem: ending.problem.as_ref().map(|problem| problem.summary.chars().take(1_000).collect()),
         started: time::format(started.time),
         ended: time::format(ending.time),
         code: Code {
@@ -65,7 +65,8 @@ pub fn record(started: &Started, ending: &Ending, state: &State, requirements: &
 /// The commit's message: what people see in `git log`.
 pub fn message(record: &Record) -> String {
     let script = record.code.script.as_deref().unwrap_or("experiment");
-    let metrics = record.metrics.iter().map(|(name, metric)| format!("{name}={}", value::display(&metric.last.to_json())));
+    let metrics =
+        record.metrics.iter().map(|(name, metric)| format!("{name}={}", value::display(&metric.last.to_json())));
     let mut subject = format!("{script} {}", record.status);
     let summary = metrics.take(3).collect::<Vec<_>>().join(", ");
     if !summary.is_empty() {
@@ -73,9 +74,10 @@ pub fn message(record: &Record) -> String {
     }
     let mut message = line(&subject, 200);
     if let Some(problem) = &record.problem {
-        message = format!("{message}\n{}\n", line(problem, 200));
+        message = format!("{message}\n{}", line(problem, 200));
     }
-    let parameters = record.parameters.iter().map(|(name, parameter)| format!("{name}={}", value::display(&parameter.value)));
+    let parameters =
+        record.parameters.iter().map(|(name, parameter)| format!("{name}={}", value::display(&parameter.value)));
     for (title, items) in [
         ("Parameters", parameters.take(NAMED).collect::<Vec<_>>()),
         (
@@ -129,7 +131,10 @@ impl MetricLines {
         };
         let Measurement { step, value, .. } = measurement;
         let (seconds, milliseconds) = (elapsed / 1000, elapsed % 1000);
-        let line = format!("{{\"metric\":{name},\"step\":{step},\"time\":{seconds}.{milliseconds:03},\"value\":{}}}\n", json!(value.to_json()));
+        let line = format!(
+            "{{\"metric\":{name},\"step\":{step},\"time\":{seconds}.{milliseconds:03},\"value\":{}}}\n",
+            json!(value.to_json())
+        );
         self.text.write(line.as_bytes())
     }
 

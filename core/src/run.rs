@@ -8,14 +8,14 @@ use serde_json::Value;
 use crate::completion::{self, Finished};
 use crate::error::{Failure, FailureKind, Result};
 use crate::id;
-use crate::journal::event::{self, Ending, Event, ParameterSet, Started};
+use crate::journal::event::{self, Ending, Event, ParameterSet, Problem, Started};
 use crate::journal::fold::State;
 use crate::journal::frame;
 use crate::layout;
-use crate::metrics::{LONGEST_NAME, MOST_METRICS, Number};
+use crate::metrics::{LONGEST_NAME, MOST_METRICS, MOST_NAME_BYTES, Number};
 use crate::models::{self, Found};
 use crate::parameters::Parameter;
-use crate::ports::{ByteStream, Identity, JournalWriter, Ports};
+use crate::ports::{ByteStream, Head, Identity, JournalWriter, Ports};
 use crate::project;
 use crate::record::{Input, Model, Status};
 use crate::redact;
@@ -73,13 +73,14 @@ impl Run {
     /// Outside a project, and when a capability fails: then nothing is left behind.
     pub fn start(ports: &Ports, options: Options) -> Result<Self> {
         project::require(ports)?;
-        recover_others(ports);
+        let head = ports.repository.head()?;
+        recover_others(ports)?;
         if let Some(name) = &options.name {
             check_name("experiment", name)?;
         }
         let id = id::generate(&*ports.entropy);
         let writer = ports.journal.create(&id)?;
-        match Self::begin(ports, &id, writer, options) {
+        match Self::begin(ports, &id, writer, head, options) {
             Ok(run) => Ok(run),
             Err(failure) => {
                 // Nothing was accepted yet, so nothing is lost; the first failure is the one to tell.
@@ -89,17 +90,16 @@ impl Run {
         }
     }
 
-    fn begin(ports: &Ports, id: &str, writer: Box<dyn JournalWriter>, options: Options) -> Result<Self> {
-        let head = ports.repository.head()?;
+    fn begin(ports: &Ports, id: &str, writer: Box<dyn JournalWriter>, head: Head, options: Options) -> Result<Self> {
         let (tree, selection) = working_tree::take(ports, &head)?;
         if let Some((message, hints)) = snapshot::warning(&selection.left_out, selection.left_out_more) {
             ports.progress.warn(&message, &hints);
         }
         ports.repository_edit.set_reference(&format!("{}{id}", layout::RUNNING), None, &tree, false)?;
-        let identity = ports.repository.identity()?.unwrap_or_else(|| Identity {
-            name: "Aurum".to_owned(),
-            email: "aurum@localhost".to_owned(),
-        });
+        let identity = ports
+            .repository
+            .identity()?
+            .unwrap_or_else(|| Identity { name: "Aurum".to_owned(), email: "aurum@localhost".to_owned() });
         let mut arguments = redact::arguments(&options.arguments);
         let mut bytes = 0;
         arguments.retain(|argument| {
@@ -198,7 +198,8 @@ impl Run {
             all.insert(parameter.name.clone(), value.clone());
             set.push(ParameterSet { name: parameter.name.clone(), value, source: parameter.source });
         }
-        let bytes: usize = all.iter().map(|(name, value)| name.len() + value.to_string().len()).sum();
+        // As they will stand in the record, where each line is indented.
+        let bytes: usize = all.iter().map(|(name, value)| name.len() + room(value)).sum();
         if bytes > MOST_PARAMETER_BYTES {
             return Err(Failure::new(
                 FailureKind::InvalidValue,
@@ -222,10 +223,13 @@ impl Run {
         self.alive()?;
         check_name("metric", name)?;
         let count = self.inner.borrow().last_steps.len();
-        if count >= MOST_METRICS {
+        let bytes = name.len() + self.inner.borrow().numbers.keys().map(String::len).sum::<usize>();
+        if count >= MOST_METRICS || bytes > MOST_NAME_BYTES {
             return Err(Failure::new(
                 FailureKind::InvalidValue,
-                format!("`{name}` would be one metric more than the {MOST_METRICS} that an experiment can have"),
+                format!(
+                    "`{name}` would be one metric more than an experiment can have: {MOST_METRICS}, or names of 256 KiB"
+                ),
             )
             .hint("Use `step` for what changes from call to call, not a name of its own"));
         }
@@ -349,7 +353,7 @@ impl Run {
     ///
     /// # Errors
     /// When a capability fails; the journal then still has everything, and `au recover` finishes it.
-    pub fn finish(&self, status: Status, problem: Option<String>) -> Result<Finished> {
+    pub fn finish(&self, status: Status, problem: Option<Problem>) -> Result<Finished> {
         if let Some(finished) = &self.inner.borrow().finished {
             return Ok(finished.clone());
         }
@@ -376,20 +380,22 @@ impl Run {
     }
 }
 
+/// Bytes of a value in a record.
+fn room(value: &Value) -> usize {
+    let text = value::canonical(value);
+    text.len() + 8 * text.lines().count()
+}
+
 fn next_step(last_steps: &[Option<u64>], metric: u32, given: Option<u64>) -> u64 {
     given.unwrap_or_else(|| last_steps[metric as usize].map_or(0, |last| last.saturating_add(1)))
 }
 
-/// A failure here must not keep the run from starting: the journals stay for another try.
-fn recover_others(ports: &Ports) {
-    match completion::recover(ports) {
-        Ok(recovery) => {
-            for failure in recovery.failures {
-                ports.progress.warn(&failure.message, &failure.hints);
-            }
-        }
-        Err(failure) => ports.progress.warn(&failure.message, &failure.hints),
+/// Finishes dead runs; one that can't be finished must not keep this one from starting, and its journal stays.
+fn recover_others(ports: &Ports) -> Result<()> {
+    for failure in completion::recover(ports)?.failures {
+        ports.progress.warn(&failure.message, &failure.hints);
     }
+    Ok(())
 }
 
 /// Names of metrics, models and experiments: what fits a line and a record.

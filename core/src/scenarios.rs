@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::completion::{self, Recovery};
 use crate::error::FailureKind;
 use crate::history;
+use crate::journal::event::Problem;
 use crate::layout;
 use crate::metrics::Number;
 use crate::parameters::{Parameter, Source};
@@ -43,7 +44,8 @@ fn lively(world: &World) -> Run {
     for step in 0..10u32 {
         run.log_one(loss, 1.0 / f64::from(step + 1), None).unwrap();
     }
-    run.log(&[("accuracy".into(), Number::Float(0.9)), ("big".into(), Number::Integer((1 << 53) + 1))], Some(7)).unwrap();
+    run.log(&[("accuracy".into(), Number::Float(0.9)), ("big".into(), Number::Integer((1 << 53) + 1))], Some(7))
+        .unwrap();
     run.output(1, b"10%\r100%\nhello\n").unwrap();
     run.output(2, b"careful\n").unwrap();
     run.save_model("model", World::bytes(b"weights")).unwrap();
@@ -91,7 +93,10 @@ fn a_run_becomes_one_commit_under_one_tag() {
     let metrics = String::from_utf8(tree[&layout::metrics(id)].clone()).unwrap();
     assert_eq!(metrics.lines().count(), 12);
     let last: Value = serde_json::from_str(metrics.lines().last().unwrap()).unwrap();
-    assert_eq!((&last["metric"], &last["step"], last["value"].to_string()), (&json!("big"), &json!(7), "9007199254740993".into()));
+    assert_eq!(
+        (&last["metric"], &last["step"], last["value"].to_string()),
+        (&json!("big"), &json!(7), "9007199254740993".into())
+    );
 
     let record = record_of(&world, &finished.commit);
     assert_eq!(record.status, Status::Finished);
@@ -334,7 +339,8 @@ fn stale_references_are_cleared_in_one_go_and_those_of_living_runs_kept() {
     lively(&world).finish(Status::Finished, None).unwrap();
     let alive = start(&world);
     completion::clear_stale_references(&world.ports()).unwrap();
-    let running: Vec<_> = world.reference_names().into_iter().filter(|name| name.starts_with(layout::RUNNING)).collect();
+    let running: Vec<_> =
+        world.reference_names().into_iter().filter(|name| name.starts_with(layout::RUNNING)).collect();
     assert_eq!(running, [format!("{}{}", layout::RUNNING, alive.id())]);
 }
 
@@ -348,7 +354,9 @@ fn the_traceback_is_kept_once() {
         if printed {
             run.output(2, problem.as_bytes()).unwrap();
         }
-        let finished = run.finish(Status::Failed, Some(problem.to_owned())).unwrap();
+        let finished = run
+            .finish(Status::Failed, Some(Problem { summary: "ValueError: no".into(), traceback: problem.to_owned() }))
+            .unwrap();
         let log = String::from_utf8(world.tree_of(&finished.commit)[&layout::log(&finished.id)].clone()).unwrap();
         assert_eq!(log, format!("before\n{problem}"));
         assert_eq!(record_of(&world, &finished.commit).problem.unwrap(), "ValueError: no");

@@ -49,8 +49,11 @@ pub fn choose(selector: &str, candidates: &[Candidate<'_>], note: &mut dyn FnMut
         let id = if let Some(back) = latest(term)? {
             let at = ids.len().checked_sub(back + 1).ok_or_else(|| {
                 let there = if ids.is_empty() { "none".to_owned() } else { ids.len().to_string() };
-                Failure::new(FailureKind::UnknownExperiment, format!("`{term}` asks for more experiments than there are: {there}"))
-                    .hint("Run `au metrics` to list the recorded experiments")
+                Failure::new(
+                    FailureKind::UnknownExperiment,
+                    format!("`{term}` asks for more experiments than there are: {there}"),
+                )
+                .hint("Run `au metrics` to list the recorded experiments")
             })?;
             ids[at]
         } else if let Some(id) = if id::is_prefix(term) { fitting(term, &ids)? } else { None } {
@@ -59,7 +62,11 @@ pub fn choose(selector: &str, candidates: &[Candidate<'_>], note: &mut dyn FnMut
             let named: Vec<_> = candidates.iter().filter(|candidate| candidate.name == Some(term)).collect();
             let newest = named.last().ok_or_else(|| unknown(term))?;
             if named.len() > 1 {
-                note(format!("{} experiments are named `{term}`: the newest is meant, `{}`", named.len(), short(newest.id)));
+                note(format!(
+                    "{} experiments are named `{term}`: the newest is meant, `{}`",
+                    named.len(),
+                    short(newest.id)
+                ));
             }
             newest.id
         };
@@ -90,7 +97,8 @@ fn terms(selector: &str) -> Result<Vec<&str>> {
 
 /// A tag stands for the id in it.
 fn bare(term: &str) -> &str {
-    let short = term.strip_prefix(layout::TAGS).or_else(|| term.strip_prefix("tags/au/")).or_else(|| term.strip_prefix("au/"));
+    let short =
+        term.strip_prefix(layout::TAGS).or_else(|| term.strip_prefix("tags/au/")).or_else(|| term.strip_prefix("au/"));
     short.unwrap_or(term)
 }
 
@@ -113,9 +121,16 @@ fn fitting<'a>(prefix: &str, ids: &[&'a str]) -> Result<Option<&'a str>> {
         [] => Ok(None),
         [id] => Ok(Some(id)),
         _ => {
-            let shown: Vec<_> = fitting.iter().take(5).map(|id| format!("`{}`", &id[..(prefix.len() + 4).clamp(SHORT, id.len())])).collect();
-            Err(Failure::new(FailureKind::AmbiguousExperiment, format!("`{prefix}` fits {} experiments", fitting.len()))
-                .hint(format!("Give more characters: {}", shown.join(", "))))
+            let shown: Vec<_> = fitting
+                .iter()
+                .take(5)
+                .map(|id| format!("`{}`", &id[..(prefix.len() + 4).clamp(SHORT, id.len())]))
+                .collect();
+            Err(Failure::new(
+                FailureKind::AmbiguousExperiment,
+                format!("`{prefix}` fits {} experiments", fitting.len()),
+            )
+            .hint(format!("Give more characters: {}", shown.join(", "))))
         }
     }
 }
@@ -134,8 +149,11 @@ mod tests {
     const C: &str = "280459c5-b183-462d-b89e-e53019f81c88";
 
     fn chosen(selector: &str) -> Result<Vec<String>> {
-        let candidates =
-            [Candidate { id: A, name: Some("base") }, Candidate { id: B, name: None }, Candidate { id: C, name: Some("base") }];
+        let candidates = [
+            Candidate { id: A, name: Some("base") },
+            Candidate { id: B, name: None },
+            Candidate { id: C, name: Some("base") },
+        ];
         choose(selector, &candidates, &mut |_| {}).map(|ids| ids.into_iter().collect())
     }
 

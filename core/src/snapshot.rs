@@ -62,6 +62,9 @@ pub struct LeftOut {
     pub reason: Reason,
 }
 
+/// Bytes of the paths that a record lists as left out.
+const MOST_LISTED_BYTES: usize = 128 << 10;
+
 /// What a snapshot takes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
@@ -82,6 +85,18 @@ pub struct Selector {
     bytes: u64,
     files: u32,
     selection: Selection,
+}
+
+impl Selection {
+    /// Lists what is not taken, as far as there is room.
+    pub fn leave(&mut self, left_out: LeftOut) {
+        let bytes: usize = self.left_out.iter().map(|file| file.path.len()).sum();
+        if self.left_out.len() < MOST_LISTED && bytes + left_out.path.len() <= MOST_LISTED_BYTES {
+            self.left_out.push(left_out);
+        } else {
+            self.left_out_more += 1;
+        }
+    }
 }
 
 impl Selector {
@@ -136,12 +151,8 @@ impl Selector {
     }
 
     fn leave(&mut self, path: &str, change: &Change, reason: Reason) {
-        if self.selection.left_out.len() < MOST_LISTED {
-            let Change { size, modified, .. } = *change;
-            self.selection.left_out.push(LeftOut { path: path.to_owned(), size, modified, reason });
-        } else {
-            self.selection.left_out_more += 1;
-        }
+        let Change { size, modified, .. } = *change;
+        self.selection.leave(LeftOut { path: path.to_owned(), size, modified, reason });
     }
 }
 
@@ -205,7 +216,7 @@ pub fn warning(left_out: &[LeftOut], more: u64) -> Option<(String, Vec<String>)>
     };
     let mut hints = Vec::new();
     if let Some(path) = first(&[Reason::TooBig, Reason::TooMany]) {
-        hints.push(format!("Track data with `au data add {path}`"));
+        hints.push(format!("`git add {path}` takes it into every snapshot, whatever its size"));
     }
     if let Some(path) = first(&[Reason::Repository]) {
         hints.push(format!("Commit the changes inside of `{path}`, which is a repository of its own"));
@@ -375,7 +386,7 @@ mod tests {
         assert_eq!(
             hints,
             [
-                "Track data with `au data add data/a.bin`",
+                "`git add data/a.bin` takes it into every snapshot, whatever its size",
                 "`.env` looks like a secret: add it to `.gitignore` to silence this"
             ]
         );

@@ -330,7 +330,9 @@ impl Repository for World {
                 None => Some(change(path, ChangeKind::Untracked, contents.len() as u64)),
             })
             .collect();
-        changes.extend(tree.keys().filter(|path| !files.contains_key(*path)).map(|path| change(path, ChangeKind::Deleted, 0)));
+        changes.extend(
+            tree.keys().filter(|path| !files.contains_key(*path)).map(|path| change(path, ChangeKind::Deleted, 0)),
+        );
         changes.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(Box::new(Changes(changes)))
     }
@@ -413,7 +415,10 @@ impl RepositoryEdit for World {
     }
 
     fn set_reference(&self, name: &str, expected: Option<&str>, target: &str, _durable: bool) -> PortResult<()> {
-        self.allowed("repository-edit", &format!("set-reference {}", name.rsplit_once('/').map_or(name, |(folder, _)| folder)))?;
+        self.allowed(
+            "repository-edit",
+            &format!("set-reference {}", name.rsplit_once('/').map_or(name, |(folder, _)| folder)),
+        )?;
         if name == "HEAD" {
             let mut head = self.0.head.borrow_mut();
             if head.commit.as_deref() != expected {

@@ -21,7 +21,7 @@ pub fn take(ports: &Ports, head: &Head) -> Result<(String, Selection)> {
     let mut tree = ports.repository_edit.begin_tree(head.tree.as_deref())?;
     for position in tree.take(&*changes, &selection.take)? {
         if let Some(Change { path, size, modified, .. }) = changes.page(position, 1).pop() {
-            selection.left_out.push(LeftOut { path, size, modified, reason: Reason::Unreadable });
+            selection.leave(LeftOut { path, size, modified, reason: Reason::Unreadable });
         }
     }
     Ok((tree.write()?, selection))

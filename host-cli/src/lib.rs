@@ -22,6 +22,6 @@ pub mod tracker;
 pub use engine::{COMPONENT, imports};
 pub use failure::{Failure, FailureKind, Warning};
 pub use tracker::{
-    Created, Declared, FinishedRun, Measurement, ModelLocation, Number, Outcome, OutputStream, Pages, Parameter, Recovered,
-    Recovery, Resolution, RunOptions, Source, Tracker, discover,
+    Created, Declared, FinishedRun, Measurement, ModelLocation, Number, Outcome, OutputStream, Pages, Parameter,
+    Problem, Recovered, Recovery, Resolution, RunOptions, Source, Tracker, discover,
 };

@@ -21,8 +21,8 @@ use crate::failure::{Failure, FailureKind, Warning};
 use crate::grants::Grants;
 
 pub use crate::bindings::generated::exports::aurum::tracker::experiments::{
-    Declared, FinishedRun, Measurement, ModelLocation, Number, Outcome, OutputStream, Parameter, Resolution, RunOptions,
-    Source,
+    Declared, FinishedRun, Measurement, ModelLocation, Number, Outcome, OutputStream, Parameter, Problem, Resolution,
+    RunOptions, Source,
 };
 pub use crate::bindings::generated::exports::aurum::tracker::project::Created;
 
@@ -146,7 +146,8 @@ impl Tracker {
     /// # Errors
     /// Outside a project, and when a capability fails: then nothing is left behind.
     pub fn start(&mut self, options: &RunOptions) -> Result<()> {
-        let run = self.call(|sandbox| sandbox.core.aurum_tracker_experiments().call_start(&mut sandbox.store, options))?;
+        let run =
+            self.call(|sandbox| sandbox.core.aurum_tracker_experiments().call_start(&mut sandbox.store, options))?;
         let sandbox = self.sandbox()?;
         let id = sandbox.core.aurum_tracker_experiments().run().call_id(&mut sandbox.store, run);
         sandbox.run = Some(run);
@@ -242,7 +243,7 @@ impl Tracker {
     ///
     /// # Errors
     /// When a capability fails: the journal then still has everything, for `au recover`.
-    pub fn finish(&mut self, outcome: Outcome, problem: Option<&str>) -> Result<FinishedRun> {
+    pub fn finish(&mut self, outcome: Outcome, problem: Option<&Problem>) -> Result<FinishedRun> {
         let finished = self.with_run(|core, store, run| core.run().call_finish(store, run, outcome, problem))?;
         self.abandon();
         Ok(finished)
@@ -265,7 +266,8 @@ impl Tracker {
     /// # Errors
     /// For selectors that name nothing or too much.
     pub fn query(&mut self, selector: Option<&str>) -> Result<Pages<'_>> {
-        let listing = self.call(|sandbox| sandbox.core.aurum_tracker_history().call_query(&mut sandbox.store, selector))?;
+        let listing =
+            self.call(|sandbox| sandbox.core.aurum_tracker_history().call_query(&mut sandbox.store, selector))?;
         Ok(Pages { tracker: self, listing: Some(listing) })
     }
 
@@ -307,7 +309,10 @@ impl Tracker {
         })
     }
 
-    fn with_run<T>(&mut self, mut call: impl FnMut(&wit::Guest, &mut Store<Host>, ResourceAny) -> Reply<T>) -> Result<T> {
+    fn with_run<T>(
+        &mut self,
+        mut call: impl FnMut(&wit::Guest, &mut Store<Host>, ResourceAny) -> Reply<T>,
+    ) -> Result<T> {
         if self.run_id.is_none() {
             return Err(Failure::new(FailureKind::Usage, "No run is under way", "Start one first"));
         }

@@ -20,6 +20,9 @@ static DEFAULTS: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
 /// Whether those are an ended experiment's. They can still be read, until the next one begins.
 static FORMER: AtomicBool = AtomicBool::new(false);
 
+/// Whether names that are not declared may pass. Allowed once, they are known to every later call.
+static LENIENT: AtomicBool = AtomicBool::new(false);
+
 fn current_values(py: Python<'_>) -> &Bound<'_, PyDict> {
     VALUES.get_or_init(py, || PyDict::new(py).unbind()).bind(py)
 }
@@ -36,6 +39,7 @@ pub(crate) fn mark_former() {
 /// A new experiment begins: it has no parameters yet.
 pub(crate) fn forget_former(py: Python<'_>) -> PyResult<()> {
     if FORMER.swap(false, Ordering::Relaxed) {
+        LENIENT.store(false, Ordering::Relaxed);
         current_values(py).clear();
         defaults(py).clear();
     }
@@ -259,7 +263,8 @@ fn resolve(py: Python<'_>, known: &Bound<'_, PyDict>, lenient: bool) -> PyResult
         declared.push(Declared { name, default });
     }
     let arguments = process::arguments(py);
-    let lenient = lenient || process::has_flag(py, "--unsafe-parameter-checking");
+    LENIENT.fetch_or(lenient, Ordering::Relaxed);
+    let lenient = LENIENT.load(Ordering::Relaxed) || process::has_flag(py, "--unsafe-parameter-checking");
     let reserved = public_names(py)?;
     let site = site(py);
     let resolution = session::long(py, |session| {

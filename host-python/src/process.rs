@@ -57,8 +57,26 @@ pub(crate) fn project(py: Python<'_>) -> Option<PathBuf> {
     noted.or_else(|| find_project(py, std::env::current_dir().ok().as_deref()))
 }
 
+/// Why there is no project, and what to do about it.
+pub(crate) fn explain_no_project() -> (String, String) {
+    match named_project() {
+        Some(path) => {
+            let message = format!("`AURUM_PROJECT` names no project: {}", path.display());
+            (message, "Set it to a folder in which `au init` was run, or to none".to_owned())
+        }
+        None => (
+            "The script's folder belongs to no project".to_owned(),
+            "Run `au init` in the project's folder to record its experiments, or set `AURUM_MODE=disabled`".to_owned(),
+        ),
+    }
+}
+
+fn named_project() -> Option<PathBuf> {
+    std::env::var_os("AURUM_PROJECT").filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
 fn find_project(py: Python<'_>, folder: Option<&Path>) -> Option<PathBuf> {
-    if let Some(path) = std::env::var_os("AURUM_PROJECT").filter(|path| !path.is_empty()) {
+    if let Some(path) = named_project() {
         return discover(&std::path::absolute(path).ok()?);
     }
     folder.and_then(discover).or_else(|| discover(script(py)?.parent()?))
@@ -130,7 +148,8 @@ fn script(py: Python<'_>) -> Option<PathBuf> {
         "__main__.py" => path.parent()?.ends_with("pytest"),
         name => matches!(name, "pytest" | "py.test"),
     };
-    (!is_pytest && !is_interactive(py)).then_some(path)
+    // What is piped into the interpreter is called `<stdin>`, and is no file.
+    (path.is_file() && !is_pytest && !is_interactive(py)).then_some(path)
 }
 
 fn command_line(py: Python<'_>) -> Vec<String> {

@@ -35,8 +35,8 @@ pub(crate) fn metrics<'py>(py: Python<'py>, selector: Option<&str>) -> PyResult<
         return refused(FailureKind::Unavailable, "A forked child can't read experiments yet", hint);
     }
     if process::project(py).is_none() {
-        let hint = "Run `au init` in the project's folder first";
-        return refused(FailureKind::NotAProject, "The working folder belongs to no project", hint);
+        let (why, hint) = process::explain_no_project();
+        return refused(FailureKind::NotAProject, &why, &hint);
     }
     let site = site(py);
     let (pages, warnings) = long(py, |session| {

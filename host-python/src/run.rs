@@ -44,8 +44,8 @@ pub(crate) fn enter(py: Python<'_>, name: Option<String>) -> PyResult<bool> {
         return Ok(false);
     }
     let Some(root) = process::project(py) else {
-        let hint = "Run `au init` in the project's folder to record its experiments, or set `AURUM_MODE=disabled`";
-        warn::warn(py, "This run is not recorded: its folder belongs to no project", &[hint.to_owned()]);
+        let (why, hint) = process::explain_no_project();
+        warn::warn(py, &format!("This run is not recorded: {why}"), &[hint]);
         short(py, |session| session.give_up());
         return Ok(false);
     };
@@ -164,12 +164,12 @@ pub(crate) fn at_exit(py: Python<'_>) {
     } else {
         (Outcome::Finished, None)
     };
-    finish(py, outcome, problem.as_deref(), Standing::Closed);
+    finish(py, outcome, problem.as_ref(), Standing::Closed);
     // Nothing is left to do about a stream that can't be put back.
     let _ = streams(py).and_then(|streams| streams.call_method0("restore"));
 }
 
-fn finish(py: Python<'_>, outcome: Outcome, problem: Option<&str>, next: Standing) -> bool {
+fn finish(py: Python<'_>, outcome: Outcome, problem: Option<&Problem>, next: Standing) -> bool {
     let (ended, warnings) = long(py, |session| (session.end(outcome, problem, next), session.take_warnings()));
     warn::pass_on(py, &warnings);
     match ended {
@@ -181,7 +181,9 @@ fn finish(py: Python<'_>, outcome: Outcome, problem: Option<&str>, next: Standin
             true
         }
         Some(Err(mut failure)) => {
-            failure.hints.push("Nothing that was recorded is lost: run `au recover` once the script has ended".to_owned());
+            failure
+                .hints
+                .push("Nothing that was recorded is lost: run `au recover` once the script has ended".to_owned());
             warn::failed(py, "The run could not be saved", &failure);
             false
         }
@@ -190,7 +192,7 @@ fn finish(py: Python<'_>, outcome: Outcome, problem: Option<&str>, next: Standin
 
 /// How the script ended. The interpreter keeps an exception that nobody caught in `sys.last_value`, whatever became of
 /// `sys.excepthook`.
-fn ending(py: Python<'_>) -> (Outcome, Option<String>) {
+fn ending(py: Python<'_>) -> (Outcome, Option<Problem>) {
     let uncaught = || -> PyResult<Option<Bound<'_, PyAny>>> {
         let sys = py.import("sys")?;
         Ok(sys.getattr_opt("last_value")?.filter(|value| !value.is_none() && !process::is_interactive(py)))
@@ -204,7 +206,14 @@ fn ending(py: Python<'_>) -> (Outcome, Option<String>) {
         let lines = py.import("traceback")?.call_method1("format_exception", (&exception,))?;
         lines.try_iter()?.map(|line| Ok(line?.cast::<PyString>()?.to_string_lossy().into_owned())).collect()
     };
-    (Outcome::Failed, traceback().or_else(|_| exception.str().map(|text| text.to_string_lossy().into_owned())).ok())
+    let message = exception.str().map(|text| text.to_string_lossy().into_owned()).unwrap_or_default();
+    let kind = exception.get_type().name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let summary = match message.lines().next() {
+        Some(line) => format!("{kind}: {line}"),
+        None => kind,
+    };
+    let traceback = traceback().unwrap_or_else(|_| format!("{summary}\n"));
+    (Outcome::Failed, Some(Problem { summary, traceback }))
 }
 
 fn keep_output(py: Python<'_>) {

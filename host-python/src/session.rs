@@ -12,11 +12,14 @@ use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError, TryLockError};
 use aurum_host::capabilities::interpreter::Interpreter;
 use aurum_host::grants::Grants;
 use aurum_host::{Failure, FailureKind, Warning};
-use aurum_host::{FinishedRun, Measurement, Number, Outcome, OutputStream, RunOptions, Tracker};
+use aurum_host::{FinishedRun, Measurement, Number, Outcome, OutputStream, Problem, RunOptions, Tracker};
 use pyo3::prelude::*;
 
 /// What is kept of the output before the first tracking call.
 const KEPT: usize = 1 << 20;
+
+/// What of it is dropped at once, the oldest first.
+const PIECE: usize = 64 << 10;
 
 /// What is handed to the tracker at once.
 const CHUNK: usize = 256 << 10;
@@ -136,7 +139,7 @@ impl Session {
         }
         self.standing = Standing::Running;
         self.with_run(|tracker| {
-            for (stream, bytes) in &kept.chunks {
+            for (stream, bytes) in &kept.pieces {
                 tracker.output(*stream, bytes)?;
             }
             for (name, experiment) in &inputs {
@@ -194,7 +197,7 @@ impl Session {
     pub(crate) fn end(
         &mut self,
         outcome: Outcome,
-        problem: Option<&str>,
+        problem: Option<&Problem>,
         next: Standing,
     ) -> Option<Result<FinishedRun>> {
         let finished = self.with_run(|tracker| tracker.finish(outcome, problem));
@@ -216,7 +219,7 @@ impl Session {
 /// The newest output, as long as there is no run to have it.
 #[derive(Default)]
 struct Kept {
-    chunks: VecDeque<(OutputStream, Vec<u8>)>,
+    pieces: VecDeque<(OutputStream, Vec<u8>)>,
     size: usize,
 }
 
@@ -224,15 +227,17 @@ impl Kept {
     fn push(&mut self, stream: OutputStream, text: &[u8]) {
         let text = &text[text.len().saturating_sub(KEPT)..];
         self.size += text.len();
-        // Few pieces of some size: a print of one character must not cost an allocation that outweighs it.
-        match self.chunks.back_mut() {
-            Some((last, bytes)) if *last == stream && bytes.len() + text.len() <= CHUNK => {
-                bytes.extend_from_slice(text);
+        for piece in text.chunks(PIECE) {
+            // A print of one character must not cost an allocation that outweighs it.
+            match self.pieces.back_mut() {
+                Some((last, bytes)) if *last == stream && bytes.len() + piece.len() <= PIECE => {
+                    bytes.extend_from_slice(piece);
+                }
+                _ => self.pieces.push_back((stream, piece.to_vec())),
             }
-            _ => self.chunks.push_back((stream, text.to_vec())),
         }
         while self.size > KEPT {
-            let Some((_, oldest)) = self.chunks.pop_front() else { break };
+            let Some((_, oldest)) = self.pieces.pop_front() else { break };
             self.size -= oldest.len();
         }
     }

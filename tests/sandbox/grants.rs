@@ -79,7 +79,9 @@ fn a_server_that_is_granted_is_asked() {
         let mut request = [0; 1024];
         let length = stream.read(&mut request).unwrap();
         assert!(request[..length].starts_with(b"HEAD /data.csv"));
-        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 42\r\nETag: \"v1\"\r\nConnection: close\r\n\r\n").unwrap();
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 42\r\nETag: \"v1\"\r\nConnection: close\r\n\r\n")
+            .unwrap();
     });
     let attributes = project.tracker(Grants::local().allow_host("127.0.0.1")).examine(&url).unwrap();
     assert_eq!((attributes.size, attributes.entity_tag.as_deref()), (Some(42), Some("\"v1\"")));

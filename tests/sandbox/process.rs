@@ -1,7 +1,7 @@
 //! What the core does to the process that it is loaded into: nothing.
 
-use aurum_host::grants::Grants;
 use aurum_host::Outcome;
+use aurum_host::grants::Grants;
 
 use crate::project::{Project, options};
 

@@ -8,6 +8,7 @@ use super::exports::aurum::tracker::{datasets, experiments, history, project, vi
 use super::ports_impl::ports;
 use crate::completion::{self, Finished};
 use crate::error::{Failure, FailureKind};
+use crate::journal::event::Problem;
 use crate::metrics::Number;
 use crate::models::{self, Found};
 use crate::parameters::{self, Declared, Parameter, Source};
@@ -51,7 +52,12 @@ impl project::Guest for Component {
             recovered: recovery
                 .recovered
                 .into_iter()
-                .map(|Finished { id, status, commit, tag }| project::Recovered { id, status: status.to_string(), commit, tag })
+                .map(|Finished { id, status, commit, tag }| project::Recovered {
+                    id,
+                    status: status.to_string(),
+                    commit,
+                    tag,
+                })
                 .collect(),
             failures: recovery.failures.into_iter().map(Into::into).collect(),
         })
@@ -174,14 +180,18 @@ impl experiments::GuestRun for Run {
     fn finish(
         &self,
         outcome: experiments::Outcome,
-        problem: Option<String>,
+        problem: Option<experiments::Problem>,
     ) -> Result<experiments::FinishedRun, WitFailure> {
         let status = match outcome {
             experiments::Outcome::Finished => Status::Finished,
             experiments::Outcome::Failed => Status::Failed,
             experiments::Outcome::Interrupted => Status::Interrupted,
         };
-        let Finished { id, commit, tag, .. } = Run::finish(self, status, problem)?;
+        let Finished { id, commit, tag, .. } = Run::finish(
+            self,
+            status,
+            problem.map(|experiments::Problem { summary, traceback }| Problem { summary, traceback }),
+        )?;
         Ok(experiments::FinishedRun { id, commit, tag })
     }
 }

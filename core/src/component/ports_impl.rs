@@ -4,8 +4,8 @@ use std::any::Any;
 use std::rc::Rc;
 
 use super::aurum::tracker::{
-    clock, entropy, interpreter, journal, machine, progress, remote, repository, repository_edit, store, types, workspace,
-    workspace_edit,
+    clock, entropy, interpreter, journal, machine, progress, remote, repository, repository_edit, store, types,
+    workspace, workspace_edit,
 };
 use crate::error::PortError;
 use crate::ports::{self, PortResult, Ports};
@@ -91,7 +91,10 @@ impl ports::Repository for Imports {
 
     fn references(&self, prefix: &str, after: Option<&str>, limit: u32) -> PortResult<Vec<ports::Reference>> {
         let references = repository::references(prefix, after, limit)?;
-        Ok(references.into_iter().map(|repository::Reference { name, target }| ports::Reference { name, target }).collect())
+        Ok(references
+            .into_iter()
+            .map(|repository::Reference { name, target }| ports::Reference { name, target })
+            .collect())
     }
 
     fn read_files(&self, locations: &[ports::Location]) -> PortResult<Vec<Option<Vec<u8>>>> {
@@ -190,7 +193,8 @@ impl ports::RepositoryEdit for Imports {
     }
 
     fn stage(&self, entries: &[(String, String)]) -> PortResult<()> {
-        let staged = |(path, blob): &(String, String)| repository_edit::Staged { path: path.clone(), blob: blob.clone() };
+        let staged =
+            |(path, blob): &(String, String)| repository_edit::Staged { path: path.clone(), blob: blob.clone() };
         Ok(repository_edit::stage(&entries.iter().map(staged).collect::<Vec<_>>())?)
     }
 }
@@ -246,8 +250,7 @@ impl ports::JournalWriter for Writer {
 
 impl ports::Journal for Imports {
     fn entries(&self) -> PortResult<Vec<ports::JournalEntry>> {
-        let entry =
-            |journal::Entry { id, held, size, modified }| ports::JournalEntry { id, held, size, modified };
+        let entry = |journal::Entry { id, held, size, modified }| ports::JournalEntry { id, held, size, modified };
         Ok(journal::entries()?.into_iter().map(entry).collect())
     }
 

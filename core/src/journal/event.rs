@@ -89,9 +89,18 @@ pub struct Ending {
     pub status: Status,
     /// Milliseconds since 1970.
     pub time: u64,
-    /// The traceback.
+    /// What it died of.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub problem: Option<String>,
+    pub problem: Option<Problem>,
+}
+
+/// What a failed run died of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// The exception and the first line of its message.
+    pub summary: String,
+    /// All there is to say of it.
+    pub traceback: String,
 }
 
 /// One event of a run's life.
@@ -229,8 +238,11 @@ impl<'a> Event<'a> {
             _ => None,
         };
         event.ok_or_else(|| {
-            Failure::new(FailureKind::Unreadable, format!("The journal holds an event of type {kind} that this version can't read"))
-                .hint("Finish the run with the version of Aurum that started it, or a newer one")
+            Failure::new(
+                FailureKind::Unreadable,
+                format!("The journal holds an event of type {kind} that this version can't read"),
+            )
+            .hint("Finish the run with the version of Aurum that started it, or a newer one")
         })
     }
 }

@@ -44,7 +44,7 @@ impl State {
     /// Folds a whole journal.
     ///
     /// # Errors
-    /// As [`Reader::next`].
+    /// As [`Reader::next_event`].
     pub fn read(journal: &dyn Journal, id: &str) -> Result<Self> {
         Self::read_with(journal, id, &mut |_, _| Ok(()))
     }
@@ -52,7 +52,7 @@ impl State {
     /// Folds a whole journal, showing each event, with what was known before it, to a visitor.
     ///
     /// # Errors
-    /// As [`Reader::next`], and the visitor's own.
+    /// As [`Reader::next_event`], and the visitor's own.
     pub fn read_with(
         journal: &dyn Journal,
         id: &str,
@@ -60,7 +60,7 @@ impl State {
     ) -> Result<Self> {
         let mut state = Self::default();
         let mut reader = Reader::new(journal, id);
-        while let Some(event) = reader.next()? {
+        while let Some(event) = reader.next_event()? {
             visit(&state, &event)?;
             state.apply(event);
         }

@@ -26,11 +26,11 @@ impl<'a> Reader<'a> {
         Self { journal, id, buffer: Vec::new(), position: 0, end: 0, sequence: 0, finished: false }
     }
 
-    /// The next event; none at the end of what is whole. A method of its own since an event borrows from the reader.
+    /// The next event, which borrows from the reader; none at the end of what is whole.
     ///
     /// # Errors
     /// When the journal can't be read, or holds what this version does not know.
-    pub fn next(&mut self) -> Result<Option<Event<'_>>> {
+    pub fn next_event(&mut self) -> Result<Option<Event<'_>>> {
         let (kind, taken) = loop {
             if self.finished {
                 return Ok(None);

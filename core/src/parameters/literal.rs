@@ -74,7 +74,11 @@ pub(super) fn shown(name: &str, default: &Value) -> String {
 }
 
 fn mismatch(name: &str, default: Option<&Value>, kind: Kind, text: &str) -> Failure {
-    let given = shown(name, &text.into());
+    // As it was typed, unless it is a secret.
+    let given = match redact::value(name, &text.into()) {
+        Value::String(text) => value::excerpt(&text),
+        other => shown(name, &other),
+    };
     let failure = Failure::new(FailureKind::InvalidValue, format!("`{name}={given}` is not {}", kind.noun()));
     let Some(default) = default else { return failure };
     let failure = match kind {

@@ -18,9 +18,7 @@ impl Host {
 impl wit::Host for Host {
     fn entries(&mut self) -> Answer<Vec<wit::Entry>> {
         let entry = |Entry { id, held, size, modified }| wit::Entry { id, held, size, modified };
-        answer(self.journals().and_then(|journals| {
-            Ok(journals.entries()?.into_iter().map(entry).collect())
-        }))
+        answer(self.journals().and_then(|journals| Ok(journals.entries()?.into_iter().map(entry).collect())))
     }
 
     fn read(&mut self, id: String, offset: u64, limit: u32) -> Answer<Vec<u8>> {

@@ -50,7 +50,7 @@ impl Interpreter {
         self.facts.as_ref()
     }
 
-    /// The packages that the script can import, sorted by [`normalised`] name. Of several of a name, the first on the path
+    /// The packages that the script can import, by [`normalised`] name: the names of folders are spelled in many ways. Of several of a name, the first on the path
     /// counts, as it does when it is imported. What can't be read is left out.
     pub fn packages(&self) -> Vec<Package> {
         let mut packages = BTreeMap::new();
@@ -65,7 +65,7 @@ impl Interpreter {
                 packages.entry(normalised(&package.name)).or_insert(package);
             }
         }
-        packages.into_values().collect()
+        packages.into_iter().map(|(name, package)| Package { name, ..package }).collect()
     }
 }
 
@@ -146,10 +146,10 @@ mod tests {
             [
                 "my-dashed-name==0.1",
                 "numpy==2.1.0",
-                "Old_Style==1.0",
+                "old-style==1.0",
                 "pkg-py==1.2",
                 "torch==2.1.0+cu118",
-                "typing_extensions==4.12"
+                "typing-extensions==4.12"
             ]
         );
     }
@@ -161,7 +161,7 @@ mod tests {
         fs::create_dir(second.path().join("foo_bar-3.0.dist-info")).unwrap();
         fs::create_dir(second.path().join("baz-1.dist-info")).unwrap();
         let missing = Path::new("/nonexistent.zip");
-        assert_eq!(listed(&interpreter(&[missing, first.path(), second.path()])), ["baz==1", "Foo.Bar==2.0"]);
+        assert_eq!(listed(&interpreter(&[missing, first.path(), second.path()])), ["baz==1", "foo-bar==2.0"]);
     }
 
     #[test]

@@ -89,15 +89,16 @@ fn columns(rows: &[Row], all: bool) -> Vec<Column> {
     columns.push(Column::new("duration", rows.iter().map(duration)));
 
     let (parameters, metrics) = (names(rows, |row| &row.parameters), names(rows, |row| &row.metrics));
+    // What runs are compared by comes first: columns that don't fit are dropped from the right.
+    for name in &metrics {
+        let heading = heading(name, "metric", &parameters);
+        columns.push(values(rows, name, &heading, |row| &row.metrics, value::metric));
+    }
     for name in &parameters {
         if all || rows.len() == 1 || differs(rows, name) {
             let heading = heading(name, "parameter", &metrics);
             columns.push(values(rows, name, &heading, |row| &row.parameters, value::parameter));
         }
-    }
-    for name in &metrics {
-        let heading = heading(name, "metric", &parameters);
-        columns.push(values(rows, name, &heading, |row| &row.metrics, value::metric));
     }
     columns
 }
@@ -244,9 +245,9 @@ mod tests {
         rows[1].status = "running".into();
         rows[1].duration = None;
         let expected = "\
-id        name  status    started (UTC)     duration     a  b     kind    accuracy  error
-acfdf6cd  -     finished  2026-11-23 22:29     1.2 s  0.01  -     linear  0.973684      1
-280459c5  base  running   2026-11-23 22:29         -  10.0  none  rbf          nan      -
+id        name  status    started (UTC)     duration  accuracy  error     a  b     kind
+acfdf6cd  -     finished  2026-11-23 22:29     1.2 s  0.973684      1  0.01  -     linear
+280459c5  base  running   2026-11-23 22:29         -       nan      -  10.0  none  rbf
 ";
         assert_eq!(table(&rows, &Choice::default()), (expected.into(), vec![]));
     }
@@ -257,15 +258,15 @@ acfdf6cd  -     finished  2026-11-23 22:29     1.2 s  0.01  -     linear  0.9736
             row(A, json!({ "same": 1, "changed": 1, "dropped": 1 }), json!({ "m": 1 })),
             row(B, json!({ "same": 1, "changed": 1.0 }), json!({ "m": 1 })),
         ];
-        assert_eq!(headings(&rows, false), ["changed", "dropped", "m"]);
-        assert_eq!(headings(&rows, true), ["changed", "dropped", "same", "m"]);
-        assert_eq!(headings(&rows[..1], false), ["changed", "dropped", "same", "m"]);
+        assert_eq!(headings(&rows, false), ["m", "changed", "dropped"]);
+        assert_eq!(headings(&rows, true), ["m", "changed", "dropped", "same"]);
+        assert_eq!(headings(&rows[..1], false), ["m", "changed", "dropped", "same"]);
     }
 
     #[test]
     fn names_borne_twice_are_told_apart() {
         let rows = [row(A, json!({ "loss": "log", "x": 1 }), json!({ "loss": 0.5, "duration": 2 }))];
-        assert_eq!(headings(&rows, false), ["loss (parameter)", "x", "duration (metric)", "loss (metric)"]);
+        assert_eq!(headings(&rows, false), ["duration (metric)", "loss (metric)", "loss (parameter)", "x"]);
     }
 
     #[test]

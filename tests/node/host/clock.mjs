@@ -1,0 +1,2 @@
+export const now = () => BigInt(Date.now());
+export const offsetMinutes = () => -new Date().getTimezoneOffset();

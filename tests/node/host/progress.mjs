@@ -1,0 +1,3 @@
+export function warn(message, hints) {
+  console.error([`warning: ${message}`, ...hints.map((hint) => `hint: ${hint}`)].join('\n'));
+}

@@ -1,0 +1,5 @@
+// This host reaches nobody.
+
+import { denied } from './error.mjs';
+
+export const stat = (url) => denied(`remote: ${new URL(url).hostname}`);

@@ -1,0 +1,103 @@
+// Reading git by running git.
+
+import { existsSync, realpathSync } from 'node:fs';
+
+import { LONGEST, denied, other } from './error.mjs';
+import * as git from './git.mjs';
+
+const FAILED = 128;
+const OPERATIONS = [
+  ['MERGE_HEAD', 'merge'],
+  ['rebase-merge', 'rebase'],
+  ['rebase-apply', 'rebase'],
+  ['CHERRY_PICK_HEAD', 'cherry-pick'],
+  ['REVERT_HEAD', 'revert'],
+  ['BISECT_LOG', 'bisection'],
+];
+
+export function readStanding() {
+  const bare = git.text(['rev-parse', '--is-bare-repository'], { absent: [FAILED] });
+  if (bare === undefined) return { tag: 'absent' };
+  if (bare === 'true') return { tag: 'bare' };
+  const top = git.text(['rev-parse', '--show-toplevel']);
+  return realpathSync(top) === realpathSync('.') ? { tag: 'root' } : { tag: 'below', val: top };
+}
+
+export function readHead() {
+  const object = (name) => git.text(['rev-parse', '--verify', '--quiet', name], { absent: [1] });
+  const underWay = ([file]) => existsSync(git.text(['rev-parse', '--git-path', file]));
+  return {
+    commit: object('HEAD^{commit}'),
+    tree: object('HEAD^{tree}'),
+    branch: git.text(['symbolic-ref', '--quiet', '--short', 'HEAD'], { absent: [1] }),
+    operation: OPERATIONS.find(underWay)?.[1],
+  };
+}
+
+export function readIdentity() {
+  const [, name, email] = git.text(['var', 'GIT_COMMITTER_IDENT'], { absent: [FAILED] })?.match(/^(.*) <(.*)> /) ?? [];
+  return name && { name, email };
+}
+
+export function setting(key) {
+  return git.list(['config', '--null', '--get', key], { absent: [1] })[0];
+}
+
+export function references(prefix, after, limit) {
+  // git matches whole parts of a name; the prefix may end within one.
+  const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
+  const format = '%(refname)%00%(objectname)%00%(*objectname)%00';
+  const fields = git.list(['for-each-ref', `--format=${format}`, ...(folder ? [folder] : [])]);
+  const found = [];
+  for (let at = 0; at + 2 < fields.length && found.length < limit; at += 3) {
+    const name = fields[at].replace(/^\n/, '');
+    const passed = after !== undefined && Buffer.compare(Buffer.from(name), Buffer.from(after)) <= 0;
+    if (name.startsWith(prefix) && !passed) found.push({ name, target: fields[at + 2] || fields[at + 1] });
+  }
+  return found;
+}
+
+export function readFiles(locations) {
+  if (locations.length === 0) return [];
+  const names = locations.map(({ root, path }) => `${root}:${path}`);
+  const sizes = git.text(['cat-file', '--batch-check=%(objecttype) %(objectsize)', '-z'], { input: names.join('\0') + '\0' });
+  const fits = [];
+  let rest = LONGEST;
+  for (const line of sizes.split('\n')) {
+    const [, size] = line.match(/^blob (\d+)$/) ?? [];
+    if (size > LONGEST) {
+      if (fits.length > 0) break;
+      other(`\`${locations[0].path}\` is larger than 4 MiB`);
+    }
+    if ((rest -= size ?? 0) < 0) break;
+    fits.push(size && Number(size));
+  }
+  const wanted = names.filter((_, at) => fits[at] !== undefined);
+  const contents = git.bytes(['cat-file', '--batch=', '-z'], { input: wanted.map((name) => name + '\0').join('') });
+  // Each after an empty line, and before another.
+  let at = 0;
+  return fits.map((size) => {
+    if (size === undefined) return undefined;
+    const begin = at + 1;
+    at = begin + size + 1;
+    return contents.subarray(begin, begin + size);
+  });
+}
+
+export function listFolder({ root, path }) {
+  return git.list(['ls-tree', '-z', '--name-only', `${root}:${path}`], { absent: [FAILED] });
+}
+
+export function readStaged(path) {
+  return git.bytes(['cat-file', 'blob', `:0:${path}`], { absent: [FAILED] });
+}
+
+// What it takes to keep the working tree, this host does not give.
+const refuse = () => denied('changes');
+
+export const changes = refuse;
+
+export class ChangeSet {
+  length = refuse;
+  page = refuse;
+}
