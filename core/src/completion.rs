@@ -7,14 +7,17 @@
 
 use crate::error::{Failure, FailureKind, PortError, Result};
 use crate::id;
-use crate::journal::event::{Ending, Event};
+use crate::journal::event::{Ending, Event, Started};
 use crate::journal::fold::State;
 use crate::journal::frame;
 use crate::layout;
 use crate::output::Folder;
-use crate::ports::{BlobWriter, CommitPlan, Identity, JournalEntry, JournalWriter, Location, Ports, Signature};
+use crate::ports::{
+    BlobWriter, CommitPlan, Identity, JournalEntry, JournalWriter, Location, Ports, Signature, TreeEdit,
+};
 use crate::record::Status;
 use crate::report;
+use crate::snapshot::{LeftOut, Reason};
 
 /// A run that has become a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,13 +54,18 @@ pub fn finish(ports: &Ports, id: &str, writer: &dyn JournalWriter, ending: Endin
     seal(ports, id, writer)
 }
 
-/// Finishes every run whose process is gone, and clears the references that kept finished runs' snapshots.
+/// Finishes every run whose process is gone and whose journal has at most so many bytes.
 ///
 /// # Errors
 /// When the journals can't be listed. What goes wrong with one of them stands in the answer.
-pub fn recover(ports: &Ports) -> Result<Recovery> {
+pub fn recover(ports: &Ports, most: u64) -> Result<Recovery> {
     let mut recovery = Recovery::default();
     for entry in ports.journal.entries()?.iter().filter(|entry| !entry.held) {
+        if entry.size > most {
+            let message = format!("The run `{}` was killed and is not saved yet", entry.id);
+            recovery.failures.push(Failure::new(FailureKind::Unavailable, message).hint("Run `au recover`"));
+            continue;
+        }
         match recover_one(ports, entry) {
             Ok(finished) => recovery.recovered.extend(finished),
             Err(failure) => recovery.failures.push(Failure {
@@ -101,6 +109,10 @@ fn recover_one(ports: &Ports, entry: &JournalEntry) -> Result<Option<Finished>> 
     };
     let state = State::read(&*ports.journal, &entry.id)?;
     if state.started.is_none() {
+        if state.damaged || state.length > 0 {
+            return Err(Failure::new(FailureKind::Unreadable, "Its journal does not begin as this version knows it")
+                .hint(format!("The journal stays where it is: `.git/aurum/runs/{}`", entry.id)));
+        }
         // The process died before its first call was accepted.
         ports.journal.remove(&entry.id)?;
         return Ok(None);
@@ -114,12 +126,28 @@ fn recover_one(ports: &Ports, entry: &JournalEntry) -> Result<Option<Finished>> 
     seal(ports, &entry.id, &*writer).map(Some)
 }
 
+/// The tree that the experiment's files are put into: the snapshot, or HEAD's tree where a power cut took the snapshot.
+fn base(ports: &Ports, started: &mut Started) -> Result<Box<dyn TreeEdit>> {
+    let error = match ports.repository_edit.begin_tree(Some(&started.tree)) {
+        Err(error @ (PortError::Other(_) | PortError::Conflict(_))) => error,
+        snapshot => return Ok(snapshot?),
+    };
+    let Some(tree) = started.head_tree.clone().filter(|tree| *tree != started.tree) else { return Err(error.into()) };
+    let edit = ports.repository_edit.begin_tree(Some(&tree))?;
+    started.tree = tree;
+    started.left_out.push(LeftOut { path: ".".to_owned(), size: 0, modified: 0, reason: Reason::Unreadable });
+    Ok(edit)
+}
+
 /// From `Finishing` on. Doing it again, from wherever it was cut off, leads to the same commit.
 fn seal(ports: &Ports, id: &str, writer: &dyn JournalWriter) -> Result<Finished> {
+    if let Some(finished) = seal_committed(ports, id, writer)? {
+        return Ok(finished);
+    }
     let mut log = Text::begin(ports)?;
     let mut metrics = report::MetricLines::new(Text::begin(ports)?);
     let mut folder = Folder::new();
-    let state = State::read_with(&*ports.journal, id, &mut |state, event| {
+    let mut state = State::read_with(&*ports.journal, id, &mut |state, event| {
         match event {
             Event::Output { stream, bytes } => {
                 folder.feed(*stream, bytes, &mut |text| log.write(text))?;
@@ -135,8 +163,8 @@ fn seal(ports: &Ports, id: &str, writer: &dyn JournalWriter) -> Result<Finished>
     })?;
     folder.finish(&mut |text| log.write(text))?;
     let incomplete = || Failure::new(FailureKind::Unreadable, format!("The journal of `{id}` is not complete"));
-    let started = state.started.as_ref().ok_or_else(incomplete)?;
-    let ending = state.ending.as_ref().ok_or_else(incomplete)?;
+    let mut started = state.started.take().ok_or_else(incomplete)?;
+    let ending = state.ending.take().ok_or_else(incomplete)?;
     if let Some(problem) = &ending.problem
         && !log.ends_with(problem.traceback.trim_end())
     {
@@ -145,9 +173,9 @@ fn seal(ports: &Ports, id: &str, writer: &dyn JournalWriter) -> Result<Finished>
     }
 
     let requirements = report::requirements(&state.packages);
-    let record = report::record(started, ending, &state, &requirements);
+    let mut tree = base(ports, &mut started)?;
+    let record = report::record(&started, &ending, &state, &requirements);
     let text = record.to_text()?;
-    let mut tree = ports.repository_edit.begin_tree(Some(&started.tree))?;
     // What an experiment that was checked out brought along is not a part of this one.
     for other in earlier_experiments(ports, &started.tree)? {
         tree.remove(&layout::log(&other))?;
@@ -169,17 +197,36 @@ fn seal(ports: &Ports, id: &str, writer: &dyn JournalWriter) -> Result<Finished>
         message: report::message(&record),
     })?;
 
-    let mut sequence = state.sequence;
-    if state.committed.as_ref() != Some(&commit) {
-        append(writer, sequence, &Event::Committed(commit.clone()))?;
-        writer.sync()?;
-        sequence += 1;
+    append(writer, state.sequence, &Event::Committed(commit.clone()))?;
+    writer.sync()?;
+    close(ports, id, writer, state.sequence + 1, ending.status, commit)
+}
+
+/// Takes up a journal whose commit is on stable storage already: another version of Aurum might write another one.
+fn seal_committed(ports: &Ports, id: &str, writer: &dyn JournalWriter) -> Result<Option<Finished>> {
+    let state = State::read(&*ports.journal, id)?;
+    let (Some(commit), Some(ending)) = (state.committed, state.ending) else { return Ok(None) };
+    let record = Location { root: commit.clone(), path: layout::record(id) };
+    match ports.repository.read_files(&[record])?.first() {
+        Some(Some(_)) => close(ports, id, writer, state.sequence, ending.status, commit).map(Some),
+        _ => Ok(None),
     }
+}
+
+/// The last steps, from the tag on.
+fn close(
+    ports: &Ports,
+    id: &str,
+    writer: &dyn JournalWriter,
+    sequence: u64,
+    status: Status,
+    commit: String,
+) -> Result<Finished> {
     mark(ports, id, &commit)?;
     append(writer, sequence, &Event::Done)?;
     writer.sync()?;
     ports.journal.remove(id)?;
-    Ok(Finished { id: id.to_owned(), status: ending.status, commit, tag: layout::tag(id) })
+    Ok(Finished { id: id.to_owned(), status, commit, tag: layout::tag(id) })
 }
 
 /// Tags the commit; a tag that is there already and on the same commit is what a former try left.
@@ -189,7 +236,8 @@ fn mark(ports: &Ports, id: &str, commit: &str) -> Result<()> {
         Err(PortError::Conflict(why)) => {
             let there = ports.repository.references(&name, None, 1)?;
             if there.iter().any(|reference| reference.name == name && reference.target == commit) {
-                return Ok(());
+                // Whoever set it may have died before it was on stable storage.
+                return Ok(ports.repository_edit.set_reference(&name, Some(commit), commit, true)?);
             }
             Err(Failure::new(
                 FailureKind::InTheWay,
@@ -212,6 +260,7 @@ fn earlier_experiments(ports: &Ports, tree: &str) -> Result<Vec<String>> {
 fn append(writer: &dyn JournalWriter, sequence: u64, event: &Event<'_>) -> Result<()> {
     let mut buffer = Vec::new();
     frame::encode(&mut buffer, event.kind(), sequence, |payload| event.encode(payload));
+    frame::check(&buffer)?;
     Ok(writer.append(&buffer)?)
 }
 

@@ -43,6 +43,8 @@ pub enum FailureKind {
     UnknownParameter,
     /// A value can't be read as what it should be.
     InvalidValue,
+    /// An experiment has no room for more of it; what was there before is kept.
+    LimitReached,
     /// There is no model to load.
     NoModel,
     /// A record or a journal is not what this version can read.

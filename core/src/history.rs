@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::error::{Failure, FailureKind, Result};
+use crate::error::{Failure, FailureKind, PortError, Result};
 use crate::journal::fold::State;
 use crate::ports::{Location, Ports};
 use crate::record::{Record, Status};
@@ -106,8 +106,10 @@ impl Listing {
 /// Outside a project, and for selectors that name nothing or too much.
 pub fn query(ports: &Ports, selector: Option<&str>) -> Result<Listing> {
     project::require(ports)?;
+    // Journals first: a finishing run has its tag before it gives up its journal, so none falls between the two.
+    let mut unsaved = unsaved(ports)?;
     let saved = saved(ports)?;
-    let unsaved = unsaved(ports, &saved)?;
+    unsaved.retain(|row| saved.binary_search_by(|(id, _)| id.cmp(&row.id)).is_err());
     let ids = saved.iter().map(|(id, _)| id.as_str()).chain(unsaved.iter().map(|row| row.id.as_str()));
     let wanted = match selector.map(|selector| selector::by_id(selector, ids)).transpose()? {
         Some(Some(wanted)) => Some(wanted),
@@ -216,18 +218,17 @@ fn saved(ports: &Ports) -> Result<Vec<(String, String)>> {
     }
 }
 
-/// The runs that have a journal and no tag yet.
-fn unsaved(ports: &Ports, saved: &[(String, String)]) -> Result<Vec<Row>> {
+/// The runs that have a journal.
+fn unsaved(ports: &Ports) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for entry in ports.journal.entries()? {
-        if saved.binary_search_by(|(id, _)| id.cmp(&entry.id)).is_ok() {
-            continue;
-        }
         let status = if entry.held { Status::Running } else { Status::Lost };
         match State::read(&*ports.journal, &entry.id) {
             Ok(state) => rows.extend(Row::of_state(state, status)),
             Err(failure) => {
-                ports.progress.warn(&format!("The run `{}` is left out: {}", entry.id, failure.message), &failure.hints);
+                ports
+                    .progress
+                    .warn(&format!("The run `{}` is left out: {}", entry.id, failure.message), &failure.hints);
             }
         }
     }
@@ -244,7 +245,12 @@ fn read_records(ports: &Ports, saved: &[(String, String)], visit: &mut dyn FnMut
             .collect::<Vec<_>>();
         let mut ids = batch.iter().map(|(id, _)| id);
         while !locations.is_empty() {
-            let files = ports.repository.read_files(locations)?;
+            let files = match ports.repository.read_files(locations) {
+                Err(PortError::Denied(what)) => return Err(PortError::Denied(what).into()),
+                // One that can't be read must not hide the others: it is asked for alone, and told about.
+                Err(_) => vec![read_alone(ports, &locations[0])],
+                Ok(files) => files.into_iter().map(|file| file.ok_or_else(missing)).collect(),
+            };
             if files.is_empty() {
                 return Err(Failure::new(
                     FailureKind::Unavailable,
@@ -253,11 +259,7 @@ fn read_records(ports: &Ports, saved: &[(String, String)], visit: &mut dyn FnMut
             }
             locations = &locations[files.len().min(locations.len())..];
             for (file, id) in files.into_iter().zip(ids.by_ref()) {
-                let record = match file {
-                    Some(bytes) => Record::parse(&bytes),
-                    None => Err(Failure::new(FailureKind::Unreadable, "There is no record in its commit")),
-                };
-                match record {
+                match file.and_then(|bytes| Record::parse(&bytes)) {
                     Ok(record) if seen.insert(record.id.clone()) => visit(record),
                     Ok(_) => {}
                     Err(failure) => ports
@@ -268,4 +270,12 @@ fn read_records(ports: &Ports, saved: &[(String, String)], visit: &mut dyn FnMut
         }
     }
     Ok(())
+}
+
+fn read_alone(ports: &Ports, location: &Location) -> Result<Vec<u8>> {
+    ports.repository.read_files(std::slice::from_ref(location))?.pop().flatten().ok_or_else(missing)
+}
+
+fn missing() -> Failure {
+    Failure::new(FailureKind::Unreadable, "There is no record in its commit")
 }

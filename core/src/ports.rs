@@ -184,8 +184,8 @@ pub trait RepositoryEdit {
     fn set_reference(&self, name: &str, expected: Option<&str>, target: &str, durable: bool) -> PortResult<()>;
     /// Removes references.
     fn remove_references(&self, names: &[String]) -> PortResult<()>;
-    /// Stages blobs as ordinary files.
-    fn stage(&self, entries: &[(String, ObjectId)]) -> PortResult<()>;
+    /// Stages blobs as ordinary files; none takes an entry out.
+    fn stage(&self, entries: &[(String, Option<ObjectId>)]) -> PortResult<()>;
 }
 
 /// What stands at a path of the working tree.

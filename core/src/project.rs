@@ -145,6 +145,8 @@ struct Done {
     /// The former content, none for what was not there.
     files: Vec<(String, Option<Vec<u8>>)>,
     folders: Vec<String>,
+    /// The former blobs of the index.
+    staged: Vec<(String, Option<String>)>,
     paths: BTreeSet<String>,
 }
 
@@ -165,6 +167,9 @@ impl Done {
 
     /// As far as it goes: the failure that led here is the one to tell.
     fn undo(&self, ports: &Ports) {
+        if !self.staged.is_empty() {
+            let _ = ports.repository_edit.stage(&self.staged);
+        }
         for (path, before) in self.files.iter().rev() {
             let _ = match before {
                 Some(contents) => ports.workspace_edit.write(path, contents),
@@ -226,12 +231,18 @@ fn make(ports: &Ports, head: &Head, identity: Identity, done: &mut Done) -> Resu
         },
         message: "Make this repository an Aurum project\n".to_owned(),
     })?;
-    // The index before HEAD: a locked index is the likelier to fail, and then there is nothing to take back in git.
+    // The index before HEAD: a locked index is the likelier to fail, and its entries can be taken back.
     let mut entries = Vec::with_capacity(staged.len());
     for (path, contents) in &staged {
-        entries.push((path.clone(), blob(ports, contents)?));
+        entries.push((path.clone(), Some(blob(ports, contents)?)));
+    }
+    let mut former = Vec::with_capacity(staged.len());
+    for (path, _) in &staged {
+        let contents = ports.repository.read_staged(path)?;
+        former.push((path.clone(), contents.map(|contents| blob(ports, &contents)).transpose()?));
     }
     ports.repository_edit.stage(&entries)?;
+    done.staged = former;
     ports.repository_edit.set_reference("HEAD", head.commit.as_deref(), &commit, true).map_err(
         |error| match error {
             PortError::Conflict(why) => Failure::new(FailureKind::Unavailable, format!("HEAD moved meanwhile: {why}"))

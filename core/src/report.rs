@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use crate::completion::Text;
 use crate::error::PortError;
 use crate::journal::event::{Ending, Measurement, Started};
-use crate::journal::fold::State;
+use crate::journal::fold::{self, State};
 use crate::ports::Package;
 use crate::record::{Code, Command, Environment, Parameter, Record, SCHEMA};
 use crate::snapshot::Reason;
@@ -126,9 +126,9 @@ impl MetricLines {
     pub(crate) fn add(&mut self, names: &[String], elapsed: u64, measurement: &Measurement) -> Result<(), PortError> {
         let known = self.names.len();
         self.names.extend(names[known..].iter().map(|name| Value::from(name.as_str()).to_string()));
-        let Some(name) = self.names.get(measurement.metric as usize) else {
-            return Ok(());
-        };
+        let number = measurement.metric as usize;
+        let placeholder = || Value::from(fold::placeholder(number)).to_string();
+        let name = self.names.get(number).cloned().unwrap_or_else(placeholder);
         let Measurement { step, value, .. } = measurement;
         let (seconds, milliseconds) = (elapsed / 1000, elapsed % 1000);
         let line = format!(

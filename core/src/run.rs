@@ -27,6 +27,10 @@ use crate::working_tree;
 const MOST_PARAMETER_BYTES: usize = 128 << 10;
 /// Bytes of the recorded command line.
 const MOST_ARGUMENT_BYTES: usize = 32 << 10;
+/// Loadings of other experiments' models that are recorded.
+const MOST_INPUTS: usize = 500;
+/// Bytes of each end of a traceback that are kept of a long one.
+const TRACEBACK_END: usize = 128 << 10;
 /// Models of one experiment.
 const MOST_MODELS: usize = 500;
 
@@ -63,6 +67,9 @@ struct Inner {
     last_steps: Vec<Option<u64>>,
     parameters: BTreeMap<String, Value>,
     models: BTreeMap<String, Model>,
+    inputs: usize,
+    /// Whether the journal may say so already: nothing is appended after that.
+    finishing: bool,
     finished: Option<Finished>,
 }
 
@@ -74,12 +81,12 @@ impl Run {
     pub fn start(ports: &Ports, options: Options) -> Result<Self> {
         project::require(ports)?;
         let head = ports.repository.head()?;
-        recover_others(ports)?;
         if let Some(name) = &options.name {
             check_name("experiment", name)?;
         }
         let id = id::generate(&*ports.entropy);
         let writer = ports.journal.create(&id)?;
+        recover_others(ports);
         match Self::begin(ports, &id, writer, head, options) {
             Ok(run) => Ok(run),
             Err(failure) => {
@@ -114,6 +121,7 @@ impl Run {
             offset_minutes: ports.clock.offset_minutes(),
             identity: (identity.name, identity.email),
             head: head.commit,
+            head_tree: head.tree,
             branch: head.branch,
             tree,
             dirty: selection.dirty,
@@ -138,6 +146,8 @@ impl Run {
                 last_steps: Vec::new(),
                 parameters: BTreeMap::new(),
                 models: BTreeMap::new(),
+                inputs: 0,
+                finishing: false,
                 finished: None,
             }),
         };
@@ -174,6 +184,8 @@ impl Run {
                 last_steps,
                 parameters: state.parameters.into_iter().map(|(name, set)| (name, set.value)).collect(),
                 models: state.models,
+                inputs: state.inputs.len(),
+                finishing: state.ending.is_some(),
                 finished: None,
             }),
         })
@@ -226,7 +238,7 @@ impl Run {
         let bytes = name.len() + self.inner.borrow().numbers.keys().map(String::len).sum::<usize>();
         if count >= MOST_METRICS || bytes > MOST_NAME_BYTES {
             return Err(Failure::new(
-                FailureKind::InvalidValue,
+                FailureKind::LimitReached,
                 format!(
                     "`{name}` would be one metric more than an experiment can have: {MOST_METRICS}, or names of 256 KiB"
                 ),
@@ -278,6 +290,7 @@ impl Run {
                 event::measured(payload, *metric, next_step(last_steps, *metric, step), value);
             }
         });
+        frame::check(buffer)?;
         self.writer.append(buffer)?;
         *sequence += 1;
         for (metric, _) in measurements {
@@ -315,7 +328,7 @@ impl Run {
         let models = self.inner.borrow().models.len();
         if models >= MOST_MODELS && !self.inner.borrow().models.contains_key(name) {
             return Err(Failure::new(
-                FailureKind::InvalidValue,
+                FailureKind::LimitReached,
                 format!("`{name}` would be one model more than the {MOST_MODELS} that an experiment can have"),
             )
             .hint("Save again under a name used before: the later model replaces the earlier"));
@@ -341,6 +354,10 @@ impl Run {
             return Ok(Found { experiment: self.id.clone(), model });
         }
         let found = models::find(&self.ports, name, experiment, parent.as_deref(), script.as_deref())?;
+        if self.inner.borrow().inputs >= MOST_INPUTS {
+            return Ok(found);
+        }
+        self.inner.borrow_mut().inputs += 1;
         self.append(&Event::Input(Input {
             experiment: found.experiment.clone(),
             model: name.to_owned(),
@@ -353,10 +370,12 @@ impl Run {
     ///
     /// # Errors
     /// When a capability fails; the journal then still has everything, and `au recover` finishes it.
-    pub fn finish(&self, status: Status, problem: Option<Problem>) -> Result<Finished> {
+    pub fn finish(&self, status: Status, problem: Option<&Problem>) -> Result<Finished> {
         if let Some(finished) = &self.inner.borrow().finished {
             return Ok(finished.clone());
         }
+        self.inner.borrow_mut().finishing = true;
+        let problem = problem.map(presentable);
         let ending = Ending { status, time: self.ports.clock.now(), problem };
         let finished = completion::finish(&self.ports, &self.id, &*self.writer, ending)?;
         self.inner.borrow_mut().finished = Some(finished.clone());
@@ -366,13 +385,14 @@ impl Run {
     fn append(&self, event: &Event<'_>) -> Result<()> {
         let inner = &mut *self.inner.borrow_mut();
         frame::encode(&mut inner.buffer, event.kind(), inner.sequence, |payload| event.encode(payload));
+        frame::check(&inner.buffer)?;
         self.writer.append(&inner.buffer)?;
         inner.sequence += 1;
         Ok(())
     }
 
     fn alive(&self) -> Result<()> {
-        if self.inner.borrow().finished.is_none() {
+        if !self.inner.borrow().finishing {
             return Ok(());
         }
         Err(Failure::new(FailureKind::Usage, format!("The experiment `{}` has ended", self.id))
@@ -390,12 +410,25 @@ fn next_step(last_steps: &[Option<u64>], metric: u32, given: Option<u64>) -> u64
     given.unwrap_or_else(|| last_steps[metric as usize].map_or(0, |last| last.saturating_add(1)))
 }
 
-/// Finishes dead runs; one that can't be finished must not keep this one from starting, and its journal stays.
-fn recover_others(ports: &Ports) -> Result<()> {
-    for failure in completion::recover(ports)?.failures {
+/// Finishes dead runs, small ones: a start is no time to wait. One that can't be finished must not keep this one from
+/// starting, and its journal stays.
+fn recover_others(ports: &Ports) {
+    const SMALL: u64 = 8 << 20;
+    let failures = completion::recover(ports, SMALL).map_or_else(|failure| vec![failure], |recovery| recovery.failures);
+    for failure in failures {
         ports.progress.warn(&failure.message, &failure.hints);
     }
-    Ok(())
+}
+
+/// A problem without the secrets of addresses in it, of a size that fits the journal.
+fn presentable(problem: &Problem) -> Problem {
+    let mut traceback = redact::url(&problem.traceback);
+    if traceback.len() > 2 * TRACEBACK_END {
+        let head = traceback.floor_char_boundary(TRACEBACK_END);
+        let tail = traceback.ceil_char_boundary(traceback.len() - TRACEBACK_END);
+        traceback = format!("{}\n[…]\n{}", &traceback[..head], &traceback[tail..]);
+    }
+    Problem { summary: redact::url(&problem.summary.chars().take(1_000).collect::<String>()), traceback }
 }
 
 /// Names of metrics, models and experiments: what fits a line and a record.

@@ -59,7 +59,7 @@ fn record_of(world: &World, commit: &str) -> Record {
 }
 
 fn recover(world: &World) -> Recovery {
-    completion::recover(&world.ports()).unwrap()
+    completion::recover(&world.ports(), u64::MAX).unwrap()
 }
 
 fn rows(world: &World, selector: Option<&str>) -> Vec<Value> {
@@ -195,6 +195,74 @@ fn a_torn_tail_costs_what_was_torn_and_no_more() {
         assert!(world.journal_bytes(&id).is_none());
         assert!(recovery.recovered.len() <= 1);
     }
+}
+
+#[test]
+fn damage_in_the_middle_costs_what_was_damaged_and_no_more() {
+    let world = World::project();
+    let run = lively(&world);
+    let id = run.id().to_owned();
+    drop(run);
+    let whole = world.journal_bytes(&id).unwrap();
+    let magic = &crate::journal::frame::MAGIC;
+    let starts: Vec<usize> = (0..whole.len()).filter(|at| whole[*at..].starts_with(magic)).collect();
+    for at in (0..whole.len()).step_by(11) {
+        let world = World::project();
+        drop(lively(&world));
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x10;
+        world.set_journal(&id, bytes.clone());
+        let recovery = recover(&world);
+        if at < starts[1] {
+            // Without its beginning a journal can't be finished, and nobody removes it.
+            assert_eq!(recovery.failures[0].kind, FailureKind::Unreadable, "{at}");
+            assert_eq!(world.journal_bytes(&id), Some(bytes));
+        } else {
+            assert_eq!(recovery.failures, [], "{at}");
+            let record = record_of(&world, &recovery.recovered[0].commit);
+            let values: u64 = record.metrics.values().map(|metric| metric.count).sum();
+            assert!(values >= 10, "{at}: {values}");
+        }
+    }
+}
+
+#[test]
+fn an_endless_traceback_does_not_keep_a_run_from_finishing() {
+    let world = World::project();
+    let run = lively(&world);
+    let traceback = format!("{}\nat postgres://ann:hunter2@db/x\n", "é".repeat(2 << 20));
+    let problem = Problem { summary: traceback.clone(), traceback };
+    let finished = run.finish(Status::Failed, Some(&problem)).unwrap();
+    assert_eq!(run.log_one(0, 1.0, None).unwrap_err().kind, FailureKind::Usage);
+    let tree = world.tree_of(&finished.commit);
+    let log = String::from_utf8_lossy(&tree[&layout::log(&finished.id)]).into_owned();
+    assert!(log.len() < 1 << 20 && log.contains("[…]") && log.contains("postgres://db/x") && !log.contains("hunter2"));
+}
+
+#[test]
+fn a_snapshot_that_a_power_cut_took_is_replaced_by_heads_tree() {
+    let world = World::project();
+    world.commit_files(&[("src/train.py", b"committed"), (".au/config", b"[aurum]\n")]);
+    world.write("src/train.py", b"edited");
+    let run = lively(&world);
+    let id = run.id().to_owned();
+    drop(run);
+    world.forget_tree(&world.reference(&format!("{}{id}", layout::RUNNING)).unwrap());
+    let recovery = recover(&world);
+    let commit = &recovery.recovered[0].commit;
+    assert_eq!(world.tree_of(commit)["src/train.py"], b"committed");
+    assert!(!record_of(&world, commit).code.reproducible);
+}
+
+#[test]
+fn a_record_that_cannot_be_read_hides_no_other() {
+    let world = World::project();
+    let first = lively(&world).finish(Status::Finished, None).unwrap();
+    let second = lively(&world).finish(Status::Finished, None).unwrap();
+    world.forget_tree(&world.plan(&first.commit).tree);
+    let rows = rows(&world, None);
+    assert_eq!(rows.iter().map(|row| &row["id"]).collect::<Vec<_>>(), [&json!(second.id)]);
+    assert_eq!(world.warnings().len(), 1);
 }
 
 #[test]
@@ -355,7 +423,7 @@ fn the_traceback_is_kept_once() {
             run.output(2, problem.as_bytes()).unwrap();
         }
         let finished = run
-            .finish(Status::Failed, Some(Problem { summary: "ValueError: no".into(), traceback: problem.to_owned() }))
+            .finish(Status::Failed, Some(&Problem { summary: "ValueError: no".into(), traceback: problem.to_owned() }))
             .unwrap();
         let log = String::from_utf8(world.tree_of(&finished.commit)[&layout::log(&finished.id)].clone()).unwrap();
         assert_eq!(log, format!("before\n{problem}"));
@@ -373,7 +441,7 @@ fn what_a_record_has_no_room_for_is_refused_at_the_call() {
         assert_eq!(run.intern(name).unwrap_err().kind, FailureKind::InvalidValue);
     }
     let failure = (0..5_000).find_map(|number| run.intern(&format!("{number:0>200}")).err()).unwrap();
-    assert_eq!(failure.kind, FailureKind::InvalidValue);
+    assert_eq!(failure.kind, FailureKind::LimitReached);
     for number in 0..500 {
         let _ = run.log(&[(format!("{number:0>200}"), Number::from_digits("", "9".repeat(40)).unwrap())], None);
     }

@@ -165,6 +165,11 @@ impl World {
         self.0.trees.borrow()[&tree].iter().map(|(path, blob)| (path.clone(), blobs[blob].clone())).collect()
     }
 
+    /// As if the object had never reached the disk.
+    pub fn forget_tree(&self, tree: &str) {
+        self.0.trees.borrow_mut().remove(tree);
+    }
+
     pub fn journal_bytes(&self, id: &str) -> Option<Vec<u8>> {
         self.0.journals.borrow().get(id).map(|journal| journal.borrow().clone())
     }
@@ -442,9 +447,14 @@ impl RepositoryEdit for World {
         Ok(())
     }
 
-    fn stage(&self, entries: &[(String, ObjectId)]) -> PortResult<()> {
+    fn stage(&self, entries: &[(String, Option<ObjectId>)]) -> PortResult<()> {
         self.allowed("repository-edit", "stage")?;
-        self.0.index.borrow_mut().extend(entries.iter().cloned());
+        for (path, blob) in entries {
+            match blob {
+                Some(blob) => self.0.index.borrow_mut().insert(path.clone(), blob.clone()),
+                None => self.0.index.borrow_mut().remove(path),
+            };
+        }
         Ok(())
     }
 }

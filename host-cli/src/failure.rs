@@ -25,6 +25,8 @@ pub enum FailureKind {
     UnknownParameter,
     /// A value can't be read as what it should be.
     InvalidValue,
+    /// An experiment has no room for more of it; what was there before is kept.
+    LimitReached,
     /// There is no model to load.
     NoModel,
     /// A record or a journal is not what this version can read.
@@ -84,6 +86,7 @@ impl From<types::Failure> for Failure {
             types::FailureKind::AmbiguousExperiment => FailureKind::AmbiguousExperiment,
             types::FailureKind::UnknownParameter => FailureKind::UnknownParameter,
             types::FailureKind::InvalidValue => FailureKind::InvalidValue,
+            types::FailureKind::LimitReached => FailureKind::LimitReached,
             types::FailureKind::NoModel => FailureKind::NoModel,
             types::FailureKind::Unreadable => FailureKind::Unreadable,
             types::FailureKind::Denied => FailureKind::Denied,

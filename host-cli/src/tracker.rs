@@ -207,9 +207,12 @@ impl Tracker {
     pub fn save_model(&mut self, name: &str, contents: Box<dyn Read + Send>) -> Result<ModelLocation> {
         let handle = self.sandbox()?.store.data_mut().table.push(ByteStream(contents));
         let rep = handle.map_err(|error| Failure::trap(&error.into()))?.rep();
-        // A stream can be read once, so a call that traps is not done again: its handle is gone with the sandbox.
-        let contents = || Resource::<ByteStream>::new_own(rep);
-        self.with_run(|core, store, run| core.run().call_save_model(store, run, name, contents()))
+        // A stream can be read once, and its handle goes with a sandbox that traps: the second try, if there is one, says so.
+        let mut contents = Some(Resource::<ByteStream>::new_own(rep));
+        self.with_run(|core, store, run| match contents.take() {
+            Some(contents) => core.run().call_save_model(store, run, name, contents),
+            None => Err(wasmtime::Error::msg("the model's bytes were read only in part")),
+        })
     }
 
     /// Where a model is, by the rules of `load_model`.

@@ -17,6 +17,7 @@ pub(crate) fn raise(py: Python<'_>, failure: &Failure) -> PyErr {
         | FailureKind::AlreadyAProject
         | FailureKind::InTheWay
         | FailureKind::NoIdentity
+        | FailureKind::LimitReached
         | FailureKind::Unreadable
         | FailureKind::Internal => "AurumError",
     };

@@ -1,7 +1,7 @@
 //! The run's beginning, its output and its end.
 
 use aurum_host::{Failure, FailureKind};
-use aurum_host::{Outcome, OutputStream, RunOptions};
+use aurum_host::{Outcome, OutputStream, Problem, RunOptions};
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::types::{PyModule, PyString};

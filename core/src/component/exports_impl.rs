@@ -28,6 +28,7 @@ impl From<Failure> for WitFailure {
             FailureKind::AmbiguousExperiment => WitKind::AmbiguousExperiment,
             FailureKind::UnknownParameter => WitKind::UnknownParameter,
             FailureKind::InvalidValue => WitKind::InvalidValue,
+            FailureKind::LimitReached => WitKind::LimitReached,
             FailureKind::NoModel => WitKind::NoModel,
             FailureKind::Unreadable => WitKind::Unreadable,
             FailureKind::Denied => WitKind::Denied,
@@ -46,7 +47,7 @@ impl project::Guest for Component {
     fn recover() -> Result<project::Recovery, WitFailure> {
         let ports = ports();
         crate::project::require(&ports)?;
-        let recovery = completion::recover(&ports)?;
+        let recovery = completion::recover(&ports, u64::MAX)?;
         completion::clear_stale_references(&ports)?;
         Ok(project::Recovery {
             recovered: recovery
@@ -187,11 +188,8 @@ impl experiments::GuestRun for Run {
             experiments::Outcome::Failed => Status::Failed,
             experiments::Outcome::Interrupted => Status::Interrupted,
         };
-        let Finished { id, commit, tag, .. } = Run::finish(
-            self,
-            status,
-            problem.map(|experiments::Problem { summary, traceback }| Problem { summary, traceback }),
-        )?;
+        let problem = problem.map(|experiments::Problem { summary, traceback }| Problem { summary, traceback });
+        let Finished { id, commit, tag, .. } = Run::finish(self, status, problem.as_ref())?;
         Ok(experiments::FinishedRun { id, commit, tag })
     }
 }

@@ -192,9 +192,11 @@ impl ports::RepositoryEdit for Imports {
         Ok(repository_edit::remove_references(names)?)
     }
 
-    fn stage(&self, entries: &[(String, String)]) -> PortResult<()> {
-        let staged =
-            |(path, blob): &(String, String)| repository_edit::Staged { path: path.clone(), blob: blob.clone() };
+    fn stage(&self, entries: &[(String, Option<String>)]) -> PortResult<()> {
+        let staged = |(path, blob): &(String, Option<String>)| repository_edit::Staged {
+            path: path.clone(),
+            blob: blob.clone(),
+        };
         Ok(repository_edit::stage(&entries.iter().map(staged).collect::<Vec<_>>())?)
     }
 }

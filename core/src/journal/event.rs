@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::{Failure, FailureKind, Result};
-use crate::metrics::Number;
+use crate::metrics::{MOST_METRICS, Number};
 use crate::parameters::Source;
 use crate::ports::{MachineFacts, Package};
 use crate::record::{Input, Model, Status};
@@ -36,6 +36,8 @@ pub struct Started {
     pub head: Option<String>,
     /// The branch, none when detached.
     pub branch: Option<String>,
+    /// HEAD's tree.
+    pub head_tree: Option<String>,
     /// The working tree as it stood.
     pub tree: String,
     /// Whether that is other than HEAD's tree.
@@ -279,7 +281,7 @@ pub const MEASURED_KIND: u8 = MEASURED;
 pub const OUTPUT_KIND: u8 = OUTPUT;
 
 fn read_metric<'a>(mut payload: &'a [u8]) -> Option<Event<'a>> {
-    let number = u32::try_from(read_varint(&mut payload)?).ok()?;
+    let number = metric_number(&mut payload)?;
     Some(Event::Metric { number, name: Cow::Borrowed(std::str::from_utf8(payload).ok()?) })
 }
 
@@ -288,7 +290,7 @@ fn read_measured<'a>(mut payload: &[u8]) -> Option<Event<'a>> {
     let elapsed = read_varint(rest)?;
     let mut measurements = Vec::new();
     while !rest.is_empty() {
-        let metric = u32::try_from(read_varint(rest)?).ok()?;
+        let metric = metric_number(rest)?;
         let step = read_varint(rest)?;
         let value = match take(rest, 1)?[0] {
             0 => Number::Float(f64::from_le_bytes(take(rest, 8)?.try_into().ok()?)),
@@ -302,6 +304,11 @@ fn read_measured<'a>(mut payload: &[u8]) -> Option<Event<'a>> {
         measurements.push(Measurement { metric, step, value });
     }
     Some(Event::Measured { elapsed, measurements })
+}
+
+/// A number that could have been given: room is made for as many metrics.
+fn metric_number(bytes: &mut &[u8]) -> Option<u32> {
+    u32::try_from(read_varint(bytes)?).ok().filter(|number| (*number as usize) < MOST_METRICS)
 }
 
 fn take<'a>(bytes: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
@@ -357,7 +364,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn measurements_survive(elapsed in any::<u64>(), values in proptest::collection::vec((any::<u32>(), any::<u64>(), number()), 0..20)) {
+        fn measurements_survive(elapsed in any::<u64>(), values in proptest::collection::vec((0..MOST_METRICS as u32, any::<u64>(), number()), 0..20)) {
             let measurements: Vec<_> = values.into_iter().map(|(metric, step, value)| Measurement { metric, step, value }).collect();
             let event = Event::Measured { elapsed, measurements };
             let mut payload = Vec::new();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::Result;
-use crate::journal::event::{Ending, Event, ParameterSet, Started};
+use crate::journal::event::{Ending, Event, Measurement, ParameterSet, Started};
 use crate::journal::reader::Reader;
 use crate::metrics::Statistics;
 use crate::ports::{Journal, Package};
@@ -36,8 +36,10 @@ pub struct State {
     pub last_time: u64,
     /// The sequence number of the next frame.
     pub sequence: u64,
-    /// Bytes of the whole frames.
+    /// Where the last whole frame ends.
     pub length: u64,
+    /// Whether something in the journal is not readable.
+    pub damaged: bool,
 }
 
 impl State {
@@ -66,6 +68,7 @@ impl State {
         }
         state.sequence = reader.sequence();
         state.length = reader.length();
+        state.damaged = reader.damaged();
         Ok(state)
     }
 
@@ -80,17 +83,17 @@ impl State {
             Event::Parameters(parameters) => {
                 self.parameters.extend(parameters.into_iter().map(|parameter| (parameter.name.clone(), parameter)));
             }
-            Event::Metric { name, .. } => {
-                self.names.push(name.into_owned());
-                self.metrics.push(None);
+            Event::Metric { number, name } => {
+                self.reach(number);
+                self.names[number as usize] = name.into_owned();
             }
             Event::Measured { elapsed, measurements } => {
                 self.last_time = self.started.as_ref().map_or(0, |started| started.time) + elapsed;
-                for measurement in measurements {
-                    match self.metrics.get_mut(measurement.metric as usize) {
-                        Some(Some(statistics)) => statistics.add(measurement.value, measurement.step),
-                        Some(slot) => *slot = Some(Statistics::new(measurement.value, measurement.step)),
-                        None => {}
+                for Measurement { metric, step, value } in measurements {
+                    self.reach(metric);
+                    match &mut self.metrics[metric as usize] {
+                        Some(statistics) => statistics.add(value, step),
+                        slot => *slot = Some(Statistics::new(value, step)),
                     }
                 }
             }
@@ -109,9 +112,22 @@ impl State {
         }
     }
 
+    /// Makes room for a metric. Where the event that names it was damaged, its values are kept under its number.
+    fn reach(&mut self, number: u32) {
+        for missing in self.names.len()..=number as usize {
+            self.names.push(placeholder(missing));
+            self.metrics.push(None);
+        }
+    }
+
     /// The summaries by name.
     pub fn named_metrics(&self) -> BTreeMap<String, Statistics> {
         let named = self.names.iter().zip(&self.metrics);
         named.filter_map(|(name, statistics)| Some((name.clone(), statistics.clone()?))).collect()
     }
+}
+
+/// What a metric without a name is called.
+pub(crate) fn placeholder(number: usize) -> String {
+    format!("metric {number}")
 }

@@ -11,6 +11,8 @@
 //! Each frame is appended by one `write(2)`, so a death of the process loses whole frames or none; a power cut may tear
 //! the last ones, which the checksum shows.
 
+use crate::error::{Failure, FailureKind, Result};
+
 /// Begins every frame; the digit is the version of the format.
 pub const MAGIC: [u8; 4] = *b"AuJ1";
 /// Bytes before the payload.
@@ -42,6 +44,18 @@ pub fn encode(buffer: &mut Vec<u8>, kind: u8, sequence: u64, fill: impl FnOnce(&
     buffer[4..8].copy_from_slice(&length.to_le_bytes());
     let checksum = checksum(&buffer[4..17], &buffer[HEADER..]);
     buffer[17..HEADER].copy_from_slice(&checksum.to_le_bytes());
+}
+
+/// Whether a frame can be read again.
+///
+/// # Errors
+/// `LimitReached` when its payload is longer than [`LONGEST_PAYLOAD`].
+pub fn check(frame: &[u8]) -> Result<()> {
+    let length = frame.len().saturating_sub(HEADER);
+    if length <= LONGEST_PAYLOAD {
+        return Ok(());
+    }
+    Err(Failure::new(FailureKind::LimitReached, format!("One call can keep {LONGEST_PAYLOAD} bytes, not {length}")))
 }
 
 fn checksum(header: &[u8], payload: &[u8]) -> u32 {

@@ -8,6 +8,8 @@ use crate::ports::Journal;
 const PAGE: u32 = 1 << 20;
 
 /// Gives the events of a journal in order, up to its end or its torn tail.
+///
+/// What is damaged in the middle, as a power cut can leave it, is passed over: what follows was accepted too.
 pub struct Reader<'a> {
     journal: &'a dyn Journal,
     id: &'a str,
@@ -16,40 +18,83 @@ pub struct Reader<'a> {
     position: usize,
     /// Where in the journal the buffer's end is.
     end: u64,
+    /// Where the last whole frame ended.
+    length: u64,
     sequence: u64,
-    finished: bool,
+    /// Whether bytes were met that are neither a frame nor the beginning of one.
+    damaged: bool,
+    /// Whether what is looked at may be the rest of a torn tail.
+    in_tail: bool,
+    /// Whether all of the journal is in the buffer.
+    exhausted: bool,
 }
 
 impl<'a> Reader<'a> {
     /// At the journal's beginning.
     pub fn new(journal: &'a dyn Journal, id: &'a str) -> Self {
-        Self { journal, id, buffer: Vec::new(), position: 0, end: 0, sequence: 0, finished: false }
+        Self {
+            journal,
+            id,
+            buffer: Vec::new(),
+            position: 0,
+            end: 0,
+            length: 0,
+            sequence: 0,
+            damaged: false,
+            in_tail: false,
+            exhausted: false,
+        }
     }
 
-    /// The next event, which borrows from the reader; none at the end of what is whole.
+    /// The next event, which borrows from the reader; none at the end.
     ///
     /// # Errors
     /// When the journal can't be read, or holds what this version does not know.
     pub fn next_event(&mut self) -> Result<Option<Event<'_>>> {
         let (kind, taken) = loop {
-            if self.finished {
-                return Ok(None);
-            }
             match frame::decode(&self.buffer[self.position..]) {
-                Decoded::Frame(frame, taken) if frame.sequence == self.sequence => break (frame.kind, taken),
-                Decoded::Partial(length) => self.fill(length)?,
-                Decoded::Frame(..) | Decoded::Torn => self.finished = true,
+                // A gap in the numbers is what was damaged; a number from before is a frame of another time.
+                Decoded::Frame(frame, taken) if frame.sequence >= self.sequence => {
+                    self.sequence = frame.sequence + 1;
+                    self.damaged |= self.in_tail;
+                    self.in_tail = false;
+                    break (frame.kind, taken);
+                }
+                Decoded::Partial(length) if !self.exhausted => self.fill(length)?,
+                Decoded::Partial(_) if self.position == self.buffer.len() => return Ok(None),
+                // The beginning of a frame at the very end is what a death in the middle of an append leaves. Frames may
+                // still follow, where it is the length that was damaged.
+                Decoded::Partial(_) => {
+                    self.in_tail = true;
+                    self.skip();
+                }
+                Decoded::Frame(..) | Decoded::Torn => {
+                    self.damaged |= !self.in_tail;
+                    self.skip();
+                }
             }
         };
         let from = self.position;
         self.position += taken;
-        self.sequence += 1;
+        self.length = self.end - (self.buffer.len() - self.position) as u64;
         Event::decode(kind, &self.buffer[from + frame::HEADER..from + taken]).map(Some)
     }
 
-    /// Bytes of the whole frames given so far.
+    /// Goes on to where the next frame may begin.
+    fn skip(&mut self) {
+        let rest = &self.buffer[self.position + 1..];
+        let next = rest.iter().position(|byte| *byte == frame::MAGIC[0]);
+        self.position = next.map_or(self.buffer.len(), |next| self.position + 1 + next);
+    }
+
+    /// Where the last whole frame ended; what follows is a torn tail.
     pub fn length(&self) -> u64 {
-        self.end - (self.buffer.len() - self.position) as u64
+        self.length
+    }
+
+    /// Whether bytes were met that are neither a frame nor the beginning of one.
+    pub fn damaged(&self) -> bool {
+        self.damaged
     }
 
     /// The sequence number of the next frame.
@@ -64,7 +109,7 @@ impl<'a> Reader<'a> {
         while self.buffer.len() < wanted {
             let page = self.journal.read(self.id, self.end, PAGE)?;
             if page.is_empty() {
-                self.finished = true;
+                self.exhausted = true;
                 return Ok(());
             }
             self.end += page.len() as u64;

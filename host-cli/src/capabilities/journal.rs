@@ -59,7 +59,9 @@ impl Journals {
         for folder in folders {
             let Ok(id) = folder.map_err(failed)?.file_name().into_string() else { continue };
             if is_id(&id) {
-                entries.extend(self.entry(id)?);
+                // One that can't be looked at, as another user's may be, is that user's to recover.
+                let foreign = Entry { id: id.clone(), held: true, size: 0, modified: 0 };
+                entries.extend(self.entry(id).unwrap_or(Some(foreign)));
             }
         }
         entries.sort_unstable_by(|a, b| a.id.cmp(&b.id));
@@ -282,7 +284,7 @@ impl Held {
             }
         };
         if written < bytes.len() {
-            return Err(self.take_back(&mut state, written, bytes.len()));
+            return Err(self.take_back(&mut state, written));
         }
         state.unsynced += written as u64;
         let now = milliseconds();
@@ -296,13 +298,14 @@ impl Held {
     }
 
     /// Cuts off what little of an append fitted; on a file of one writer that is its very end.
-    fn take_back(&self, state: &mut State, written: usize, whole: usize) -> Error {
+    fn take_back(&self, state: &mut State, written: usize) -> Error {
         let former = self.file.metadata().map(|found| found.len().saturating_sub(written as u64));
         if let Ok(length) = former {
             // If even this fails, the next append tries again before it writes anything.
             let _ = self.cut(state, length);
         }
-        Error::NoSpace(format!("only {written} of {whole} bytes fitted into `{}`", self.path.display()))
+        // No numbers: the same trouble has the same words, so that the user hears of it once.
+        Error::NoSpace(format!("`{}` can't grow", self.path.display()))
     }
 
     fn cut(&self, state: &mut State, length: u64) -> io::Result<()> {

@@ -151,8 +151,8 @@ pub fn remove_references(repository: &Repository, names: &[String]) -> Result<()
 pub struct Staged {
     /// Where.
     pub path: String,
-    /// What.
-    pub blob: String,
+    /// What; none takes the entry out.
+    pub blob: Option<String>,
 }
 
 /// Sets these entries of the index as ordinary files, leaving every other entry and its flags as they are.
@@ -161,9 +161,16 @@ pub fn stage(repository: &Repository, entries: &[Staged]) -> Result<()> {
     let mut lines = Vec::new();
     for entry in entries {
         check_path(&entry.path)?;
-        let blob = object_id(git, &entry.blob)?;
-        expect_kind(git, blob, Kind::Blob)?;
-        lines.extend_from_slice(format!("100644 {blob} 0\t{}\0", entry.path).as_bytes());
+        let line = match &entry.blob {
+            Some(blob) => {
+                let blob = object_id(git, blob)?;
+                expect_kind(git, blob, Kind::Blob)?;
+                format!("100644 {blob} 0\t{}\0", entry.path)
+            }
+            // As git's own documentation has it: mode 0 removes the path.
+            None => format!("0 {} 0\t{}\0", git.object_hash().null(), entry.path),
+        };
+        lines.extend_from_slice(line.as_bytes());
     }
     if lines.is_empty() {
         return Ok(());
@@ -489,14 +496,14 @@ mod tests {
         writer.write(&repository, b"content").unwrap();
         let blob = writer.finish(&repository).unwrap();
         let path = "-odd\tname/ü".to_owned();
-        stage(&repository, &[Staged { path: path.clone(), blob: blob.clone() }]).unwrap();
+        stage(&repository, &[Staged { path: path.clone(), blob: Some(blob.clone()) }]).unwrap();
         assert_eq!(repository.read_staged(&path).unwrap().unwrap(), b"content");
         assert_eq!(repository.read_staged("b").unwrap().unwrap(), b"staged");
         assert!(sample.git(&["ls-files", "-v", "a"]).starts_with('h'));
         assert!(!sample.root().join("-odd\tname").exists());
-        assert!(stage(&repository, &[Staged { path: "../x".into(), blob: blob.clone() }]).is_err());
-        assert!(stage(&repository, &[Staged { path: "x".into(), blob: "1".repeat(40) }]).is_err());
+        assert!(stage(&repository, &[Staged { path: "../x".into(), blob: Some(blob.clone()) }]).is_err());
+        assert!(stage(&repository, &[Staged { path: "x".into(), blob: Some("1".repeat(40)) }]).is_err());
         fs::write(sample.root().join(".git/index.lock"), "").unwrap();
-        assert!(matches!(stage(&repository, &[Staged { path, blob }]), Err(Error::Conflict(_))));
+        assert!(matches!(stage(&repository, &[Staged { path, blob: Some(blob) }]), Err(Error::Conflict(_))));
     }
 }
