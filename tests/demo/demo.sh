@@ -12,12 +12,12 @@ say() {
 rm -rf "$demo"
 mkdir "$demo"
 cd "$demo"
+say 'git init && au init      # a repository of its own, since this folder lies in the checkout'
+git init --quiet
 # The demonstration commits; a machine without an identity is no reason to fail.
 if ! git config user.email >/dev/null; then
     export GIT_AUTHOR_NAME=Demo GIT_AUTHOR_EMAIL=demo@localhost GIT_COMMITTER_NAME=Demo GIT_COMMITTER_EMAIL=demo@localhost
 fi
-
-say 'au init'
 au init
 cp "$here/train.py" src/train.py
 cd src
