@@ -40,3 +40,19 @@ def test_sdist_to_wheel_to_install(bare: AuEnv, tmp_path: Path) -> None:
     bare.script("au.parameters(a=1)\nau.register_metric(x=au.a)\nau.end_experiment()\n")
     bare.run(scripts / "python", "src/experiment.py", "a=5").ok()
     assert bare.rows()[0]["metrics"] == {"x": 5}
+
+
+def test_a_missing_wasm_target_is_said_in_words(tmp_path: Path) -> None:
+    """The build script that built this `au`, under a toolchain that lacks the target."""
+    scripts = sorted((CHECKOUT / "target").glob("*/build/aurum-host-*/build-script-build"), key=os.path.getmtime)
+    rustc = tmp_path / "rustc"
+    rustc.write_text(f"#!/bin/sh\necho {tmp_path}/no-such-folder\n")
+    rustc.chmod(0o755)
+    triple = "x86_64-unknown-linux-gnu"
+    cargo = {"OUT_DIR": str(tmp_path), "TARGET": triple, "HOST": triple, "CARGO": "cargo", "RUSTC": str(rustc)}
+    environment = {name: value for name, value in os.environ.items() if name != "AURUM_CORE_WASM"}
+    environment |= cargo | {"CARGO_MANIFEST_DIR": str(CHECKOUT / "host-cli")}
+    done = subprocess.run([scripts[-1]], env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "lacks the target" in done.stderr and "rustup target add wasm32-unknown-unknown" in done.stderr
+    assert list(tmp_path.glob("core*")) == []
