@@ -8,6 +8,24 @@ class _SupportsItem(Protocol):
 
 _Number: TypeAlias = SupportsFloat | SupportsIndex | _SupportsItem
 
+__all__ = [
+    "Parameters",
+    "__version__",
+    "at_exit",
+    "begin",
+    "end_experiment",
+    "load_model",
+    "log",
+    "metrics",
+    "output",
+    "parameter",
+    "parameters",
+    "params",
+    "register_metric",
+    "register_metrics",
+    "save_model",
+    "start",
+]
 __version__: str
 
 @final

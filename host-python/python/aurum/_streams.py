@@ -8,7 +8,7 @@ import sys
 
 from ._aurum import output
 
-_watched = []
+_watched: list = []
 
 
 def install():
