@@ -51,7 +51,7 @@ pub fn finish(ports: &Ports, id: &str, writer: &dyn JournalWriter, ending: Endin
         append(writer, state.sequence, &Event::Finishing(ending))?;
         writer.sync()?;
     }
-    seal(ports, id, writer)
+    seal(ports, id, writer, &state)
 }
 
 /// Finishes every run whose process is gone and whose journal has at most so many bytes.
@@ -123,7 +123,7 @@ fn recover_one(ports: &Ports, entry: &JournalEntry) -> Result<Option<Finished>> 
         append(&*writer, state.sequence, &Event::Finishing(Ending { status: Status::Killed, time, problem: None }))?;
         writer.sync()?;
     }
-    seal(ports, &entry.id, &*writer).map(Some)
+    seal(ports, &entry.id, &*writer, &state).map(Some)
 }
 
 /// The tree that the experiment's files are put into: the snapshot, or HEAD's tree where a power cut took the snapshot.
@@ -139,9 +139,9 @@ fn base(ports: &Ports, started: &mut Started) -> Result<Box<dyn TreeEdit>> {
     Ok(edit)
 }
 
-/// From `Finishing` on. Doing it again, from wherever it was cut off, leads to the same commit.
-fn seal(ports: &Ports, id: &str, writer: &dyn JournalWriter) -> Result<Finished> {
-    if let Some(finished) = seal_committed(ports, id, writer)? {
+/// From `Finishing` on, with what the journal said before. Doing it again, from wherever it was cut off, leads to the same commit.
+fn seal(ports: &Ports, id: &str, writer: &dyn JournalWriter, found: &State) -> Result<Finished> {
+    if let Some(finished) = seal_committed(ports, id, writer, found)? {
         return Ok(finished);
     }
     let mut log = Text::begin(ports)?;
@@ -203,12 +203,11 @@ fn seal(ports: &Ports, id: &str, writer: &dyn JournalWriter) -> Result<Finished>
 }
 
 /// Takes up a journal whose commit is on stable storage already: another version of Aurum might write another one.
-fn seal_committed(ports: &Ports, id: &str, writer: &dyn JournalWriter) -> Result<Option<Finished>> {
-    let state = State::read(&*ports.journal, id)?;
-    let (Some(commit), Some(ending)) = (state.committed, state.ending) else { return Ok(None) };
+fn seal_committed(ports: &Ports, id: &str, writer: &dyn JournalWriter, found: &State) -> Result<Option<Finished>> {
+    let (Some(commit), Some(ending)) = (&found.committed, &found.ending) else { return Ok(None) };
     let record = Location { root: commit.clone(), path: layout::record(id) };
     match ports.repository.read_files(&[record])?.first() {
-        Some(Some(_)) => close(ports, id, writer, state.sequence, ending.status, commit).map(Some),
+        Some(Some(_)) => close(ports, id, writer, found.sequence, ending.status, commit.clone()).map(Some),
         _ => Ok(None),
     }
 }
