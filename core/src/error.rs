@@ -31,7 +31,7 @@ pub enum FailureKind {
     NotAProject,
     /// The folder is a project already.
     AlreadyAProject,
-    /// Something of the user's stands where the project would go.
+    /// Something of the user's is in the way, and would be lost or hidden.
     InTheWay,
     /// git has no name and e-mail address for the user.
     NoIdentity,
@@ -47,8 +47,14 @@ pub enum FailureKind {
     LimitReached,
     /// There is no model to load.
     NoModel,
+    /// No dataset answers to the name.
+    UnknownDataset,
+    /// A dataset's content is neither where it should be nor in the store.
+    MissingData,
     /// A record or a journal is not what this version can read.
     Unreadable,
+    /// This version can't do it yet.
+    Unsupported,
     /// The host refused a capability.
     Denied,
     /// A capability failed.

@@ -13,7 +13,7 @@ use crate::journal::fold::State;
 use crate::ports::{Location, Ports};
 use crate::record::{Record, Status};
 use crate::selector::{self, Candidate};
-use crate::{id, layout, project, time};
+use crate::{id, layout, project, report, time};
 
 const REFERENCES: u32 = 10_000;
 const RECORDS: usize = 256;
@@ -106,6 +106,10 @@ impl Listing {
 /// Outside a project, and for selectors that name nothing or too much.
 pub fn query(ports: &Ports, selector: Option<&str>) -> Result<Listing> {
     project::require(ports)?;
+    Ok(Listing { rows: choose_rows(ports, selector)?.into_iter() })
+}
+
+fn choose_rows(ports: &Ports, selector: Option<&str>) -> Result<Vec<Row>> {
     // Journals first: a finishing run has its tag before it gives up its journal, so none falls between the two.
     let mut unsaved = unsaved(ports)?;
     let saved = saved(ports)?;
@@ -125,7 +129,7 @@ pub fn query(ports: &Ports, selector: Option<&str>) -> Result<Listing> {
     if let (Some(selector), None) = (selector, &wanted) {
         rows = choose(rows, selector, &mut |message| ports.progress.warn(&message, &[]))?;
     }
-    Ok(Listing { rows: rows.into_iter() })
+    Ok(rows)
 }
 
 /// The same from records alone: JSON texts, one after the other.
@@ -146,11 +150,11 @@ pub fn rows(records: &[u8], selector: Option<&str>) -> Result<String> {
     to_json(&rows)
 }
 
-/// The record of the one saved experiment that a selector names.
+/// The one saved experiment that a selector names: its record and its commit.
 ///
 /// # Errors
 /// `UnknownExperiment`, `AmbiguousExperiment`.
-pub fn one(ports: &Ports, selector: &str) -> Result<Record> {
+pub fn one(ports: &Ports, selector: &str) -> Result<(Record, String)> {
     let saved = saved(ports)?;
     let id = match selector::by_id(selector, saved.iter().map(|(id, _)| id.as_str()))? {
         Some(ids) => ids,
@@ -165,16 +169,68 @@ pub fn one(ports: &Ports, selector: &str) -> Result<Record> {
         }
     };
     if id.len() > 1 {
-        return Err(Failure::new(
-            FailureKind::AmbiguousExperiment,
-            format!("`{selector}` names {} experiments", id.len()),
-        )
-        .hint("Name one of them"));
+        return Err(several(selector, id.len()));
     }
-    let chosen: Vec<_> = saved.into_iter().filter(|(saved, _)| id.contains(saved)).collect();
+    let mut chosen: Vec<_> = saved.into_iter().filter(|(saved, _)| id.contains(saved)).collect();
     let mut found = None;
     read_records(ports, &chosen, &mut |record| found = Some(record))?;
-    found.ok_or_else(|| selector::unknown(selector))
+    found.zip(chosen.pop().map(|(_, commit)| commit)).ok_or_else(|| selector::unknown(selector))
+}
+
+/// The saved experiment whose commit is checked out, if one is: its id.
+///
+/// # Errors
+/// When git can't be read.
+pub fn checked_out(ports: &Ports) -> Result<Option<String>> {
+    let Some(commit) = ports.repository.head()?.commit else { return Ok(None) };
+    let folder = Location { root: commit.clone(), path: layout::EXPERIMENTS.to_owned() };
+    for id in ports.repository.list_folder(&folder)?.into_iter().filter(|name| id::is_id(name)) {
+        // Merged into a branch, an experiment's files are those of another commit.
+        let tag = format!("{}{id}", layout::TAGS);
+        let tags = ports.repository.references(&tag, None, 1)?;
+        if tags.iter().any(|reference| reference.name == tag && reference.target == commit) {
+            return Ok(Some(id));
+        }
+    }
+    Ok(None)
+}
+
+/// One experiment whole, as a JSON object: its record, with `commit` beside. Both `commit` and `ended` are null while it is not
+/// saved yet.
+///
+/// # Errors
+/// `UnknownExperiment`, `AmbiguousExperiment`.
+pub fn show(ports: &Ports, selector: &str) -> Result<String> {
+    project::require(ports)?;
+    let mut rows = choose_rows(ports, Some(selector))?;
+    let row = match rows.len() {
+        1 => rows.remove(0),
+        count => return Err(several(selector, count)),
+    };
+    let unwritable =
+        |error| Failure::new(FailureKind::Unreadable, format!("The record of `{}` can't be shown: {error}", row.id));
+    let (record, commit) = match row.status {
+        Status::Running | Status::Lost => {
+            let state = State::read(&*ports.journal, &row.id)?;
+            let started = state.started.as_ref().ok_or_else(|| selector::unknown(selector))?;
+            (report::unfinished(started, &state, row.status), None)
+        }
+        _ => {
+            let (record, commit) = one(ports, &row.id)?;
+            (record, Some(commit))
+        }
+    };
+    let mut record = serde_json::to_value(record).map_err(unwritable)?;
+    if commit.is_none() {
+        record["ended"] = Value::Null;
+    }
+    record["commit"] = commit.into();
+    Ok(record.to_string())
+}
+
+fn several(selector: &str, count: usize) -> Failure {
+    Failure::new(FailureKind::AmbiguousExperiment, format!("`{selector}` names {count} experiments"))
+        .hint("Name one of them")
 }
 
 /// Every saved record, in no order that means anything.

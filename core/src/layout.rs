@@ -5,6 +5,8 @@
 pub const CONFIG: &str = ".au/config";
 /// The folder of experiments, in their own commits alone.
 pub const EXPERIMENTS: &str = ".au/experiments";
+/// The folder of the datasets' descriptions.
+pub const DATASETS: &str = ".au/datasets";
 /// Before the id in the tag of an experiment.
 pub const TAGS: &str = "refs/tags/au/";
 /// Before the id in the reference that keeps a running experiment's snapshot from `git gc`.
@@ -28,6 +30,16 @@ pub fn requirements(id: &str) -> String {
 /// What the script printed.
 pub fn log(id: &str) -> String {
     format!("logs/{id}.log")
+}
+
+/// What a dataset is, and where its content is.
+pub fn dataset(name: &str) -> String {
+    format!("{DATASETS}/{name}.json")
+}
+
+/// The file name of a packed-up experiment.
+pub fn package(id: &str) -> String {
+    format!("{id}.zip")
 }
 
 /// The tag as people write it.

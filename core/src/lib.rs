@@ -14,6 +14,8 @@
 //! | [`record`] | what an experiment leaves behind |
 //! | [`history`] | rows and selectors over records |
 //! | [`models`] | which model `load_model` means |
+//! | [`dataset`] | the project's data: adding, comparing, bringing back, and what of it a run used |
+//! | [`reproduction`] | going back to an experiment, and packing one up |
 //! | [`project`] | `au init` |
 
 #![deny(unsafe_code)]
@@ -33,7 +35,7 @@ mod component;
 mod js;
 
 pub mod completion;
-pub mod datasets;
+pub mod dataset;
 pub mod error;
 pub mod history;
 pub mod id;
@@ -48,11 +50,13 @@ pub mod project;
 pub mod record;
 pub mod redact;
 pub mod report;
+pub mod reproduction;
 pub mod run;
 #[cfg(test)]
 mod scenarios;
 pub mod selector;
 pub mod snapshot;
+mod suggest;
 #[cfg(test)]
 pub mod testing;
 pub mod time;

@@ -15,7 +15,7 @@ pub struct Found {
 }
 
 /// The model of that name of the experiment that a selector names; without a selector, the parent's, else that of the
-/// newest finished run of the same script that has one.
+/// experiment whose commit is checked out, else that of the newest finished run of the same script that has one.
 ///
 /// # Errors
 /// `NoModel` when there is none, or when its bytes are not in this clone; `UnknownExperiment` and `AmbiguousExperiment` for
@@ -28,7 +28,7 @@ pub fn find(
     script: Option<&str>,
 ) -> Result<Found> {
     let found = if let Some(selector) = selector {
-        let record = history::one(ports, selector)?;
+        let (record, _) = history::one(ports, selector)?;
         of(&record, name).ok_or_else(|| {
             let failure = Failure::new(
                 FailureKind::NoModel,
@@ -42,8 +42,13 @@ pub fn find(
             }
         })?
     } else {
-        let of_parent = parent.and_then(|parent| history::one(ports, parent).ok()).and_then(|record| of(&record, name));
-        match of_parent {
+        let of_one = |id: &str| history::one(ports, id).ok().and_then(|(record, _)| of(&record, name));
+        let near = match parent.and_then(of_one) {
+            Some(found) => Some(found),
+            // Who went back to an experiment wants its model, not a later one's.
+            None => history::checked_out(ports)?.as_deref().and_then(of_one),
+        };
+        match near {
             Some(found) => found,
             None => newest(ports, name, script)?,
         }

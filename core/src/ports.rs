@@ -7,6 +7,8 @@
 use std::any::Any;
 use std::rc::Rc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::PortError;
 
 /// What a port answers.
@@ -120,6 +122,8 @@ pub trait Repository {
     fn list_folder(&self, location: &Location) -> PortResult<Vec<String>>;
     /// A staged file.
     fn read_staged(&self, path: &str) -> PortResult<Option<Vec<u8>>>;
+    /// Whether git tracks the file, or anything below it.
+    fn is_tracked(&self, path: &str) -> PortResult<bool>;
     /// How the working tree differs from HEAD's tree.
     fn changes(&self, markers: &[&str]) -> PortResult<Box<dyn ChangeSet>>;
 }
@@ -186,6 +190,10 @@ pub trait RepositoryEdit {
     fn remove_references(&self, names: &[String]) -> PortResult<()>;
     /// Stages blobs as ordinary files; none takes an entry out.
     fn stage(&self, entries: &[(String, Option<ObjectId>)]) -> PortResult<()>;
+    /// `git switch --detach`; a conflict when it would overwrite what is not in git.
+    fn switch_detached(&self, commit: &str) -> PortResult<()>;
+    /// Sets or removes a value of the repository's own configuration.
+    fn set_local_setting(&self, key: &str, value: Option<&str>) -> PortResult<()>;
 }
 
 /// What stands at a path of the working tree.
@@ -215,6 +223,8 @@ pub trait WorkspaceEdit {
     fn make_directory(&self, path: &str) -> PortResult<()>;
     /// Writes a whole file.
     fn write(&self, path: &str, contents: &[u8]) -> PortResult<()>;
+    /// Writes a whole file if its content is what is expected, else `Conflict`.
+    fn exchange(&self, path: &str, expected: Option<&[u8]>, contents: &[u8]) -> PortResult<()>;
     /// Removes a file or an empty folder.
     fn remove(&self, path: &str) -> PortResult<()>;
 }
@@ -276,14 +286,121 @@ pub trait Store {
     fn has(&self, digest: &str) -> PortResult<bool>;
 }
 
+/// Where data is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A path below the project's root.
+    Project(String),
+    /// An absolute path of this computer.
+    Outside(String),
+}
+
+/// What a dataset is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DataKind {
+    /// One file.
+    File,
+    /// A folder with all that is in it.
+    Folder,
+}
+
+/// What stands at a place of data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataFacts {
+    /// File or folder.
+    pub kind: DataKind,
+    /// Bytes of all files.
+    pub size: u64,
+    /// How many files and links; 1 for a file.
+    pub files: u64,
+    /// `sha256:…`; none when telling it would have cost more than was allowed.
+    pub digest: Option<String>,
+}
+
+/// What telling a digest may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DataLimits {
+    /// Files to look at.
+    pub files: u64,
+    /// Bytes to read.
+    pub bytes: u64,
+}
+
+/// How a folder differs from a manifest.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct DataDifferences {
+    /// Files that the manifest does not name.
+    pub added: u64,
+    /// Files that are other than the manifest says.
+    pub changed: u64,
+    /// Files that are gone.
+    pub removed: u64,
+    /// The first of them.
+    pub examples: Vec<String>,
+}
+
+/// `wit/data.wit`.
+pub trait Data {
+    /// What stands at a place.
+    fn measure(&self, place: &Place, limits: Option<DataLimits>) -> PortResult<Option<DataFacts>>;
+    /// The same, its content kept in the store.
+    fn keep(&self, place: &Place) -> PortResult<Option<DataFacts>>;
+    /// How a folder differs from a manifest of the store.
+    fn compare(&self, place: &Place, manifest: &str, limit: u32) -> PortResult<Option<DataDifferences>>;
+    /// Whether nothing is lost when the place is overwritten.
+    fn is_kept(&self, place: &Place) -> PortResult<bool>;
+    /// Whether the store has the content whole.
+    fn can_restore(&self, kind: DataKind, digest: &str) -> PortResult<bool>;
+    /// Makes a path what the digest says.
+    fn restore(&self, path: &str, kind: DataKind, digest: &str) -> PortResult<()>;
+    /// Removes a file or a whole folder.
+    fn remove(&self, path: &str) -> PortResult<()>;
+}
+
+/// Where an archive may be made; only a host can look inside.
+pub struct Destination(pub Box<dyn Any>);
+
+/// An archive that is complete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FinishedArchive {
+    /// The file, as people find it.
+    pub path: String,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// An archive under construction.
+pub trait ArchiveWriter {
+    /// Adds a file with this content.
+    fn add_bytes(&mut self, path: &str, contents: &[u8]) -> PortResult<()>;
+    /// Adds a file of a commit; false when there is none.
+    fn add_file(&mut self, path: &str, location: &Location) -> PortResult<bool>;
+    /// Adds a commit's files; answers its submodules.
+    fn add_tree(&mut self, folder: &str, root: &str, leave_out: &[String]) -> PortResult<Vec<String>>;
+    /// Adds content of the store; false when it is not all there.
+    fn add_stored(&mut self, path: &str, kind: DataKind, digest: &str) -> PortResult<bool>;
+    /// Completes it.
+    fn finish(self: Box<Self>) -> PortResult<FinishedArchive>;
+}
+
+/// `wit/archive.wit`.
+pub trait Archive {
+    /// Starts one, each entry of which bears the time `modified`, in milliseconds since 1970.
+    fn begin(&self, destination: Destination, name: &str, modified: u64) -> PortResult<Box<dyn ArchiveWriter>>;
+}
+
 /// What a server says of a resource.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RemoteAttributes {
     /// Bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
     /// `ETag`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entity_tag: Option<String>,
     /// `Last-Modified`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_modified: Option<String>,
 }
 
@@ -291,6 +408,8 @@ pub struct RemoteAttributes {
 pub trait Remote {
     /// A resource's attributes.
     fn stat(&self, url: &str) -> PortResult<Option<RemoteAttributes>>;
+    /// Downloads a resource to a path of the project.
+    fn fetch(&self, url: &str, path: &str) -> PortResult<Option<RemoteAttributes>>;
 }
 
 /// `wit/surroundings.wit`, interface `clock`.
@@ -308,7 +427,7 @@ pub trait Entropy {
 }
 
 /// The computer.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MachineFacts {
     /// Such as `Linux`.
     pub system: String,
@@ -338,7 +457,7 @@ pub struct InterpreterFacts {
 }
 
 /// An installed package.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Package {
     /// The distribution's name.
     pub name: String,
@@ -375,6 +494,10 @@ pub struct Ports {
     pub journal: Rc<dyn Journal>,
     /// Content-addressed bytes.
     pub store: Rc<dyn Store>,
+    /// Files and folders of data.
+    pub data: Rc<dyn Data>,
+    /// Archives.
+    pub archive: Rc<dyn Archive>,
     /// The network.
     pub remote: Rc<dyn Remote>,
     /// Time.

@@ -8,6 +8,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
+use crate::dataset::usage::Usage;
 use crate::error::{Failure, FailureKind, Result};
 use crate::metrics::{Number, Statistics};
 use crate::parameters::Source;
@@ -157,6 +158,9 @@ pub struct Record {
     /// By name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub models: BTreeMap<String, Model>,
+    /// The data that the run had, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub datasets: BTreeMap<String, Usage>,
     /// What it was built on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<Input>,

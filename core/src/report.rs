@@ -8,7 +8,7 @@ use crate::error::PortError;
 use crate::journal::event::{Ending, Measurement, Started};
 use crate::journal::fold::{self, State};
 use crate::ports::Package;
-use crate::record::{Code, Command, Environment, Parameter, Record, SCHEMA};
+use crate::record::{Code, Command, Environment, Parameter, Record, SCHEMA, Status};
 use crate::snapshot::Reason;
 use crate::{layout, time, value};
 
@@ -50,6 +50,7 @@ pub fn record(started: &Started, ending: &Ending, state: &State, requirements: &
             .collect(),
         metrics: state.named_metrics(),
         models: state.models.clone(),
+        datasets: state.datasets.clone(),
         inputs: state.inputs.clone(),
         environment: started.interpreter.as_ref().map(|(implementation, version)| Environment {
             implementation: implementation.clone(),
@@ -60,6 +61,12 @@ pub fn record(started: &Started, ending: &Ending, state: &State, requirements: &
         machine: started.machine.clone(),
         aurum: started.version.clone(),
     }
+}
+
+/// The record of a run that is not saved yet, as far as it goes. Its end is its last sign of life.
+pub fn unfinished(started: &Started, state: &State, status: Status) -> Record {
+    let ending = Ending { status, time: state.last_time, problem: None };
+    record(started, &ending, state, &requirements(&state.packages))
 }
 
 /// The commit's message: what people see in `git log`.
@@ -78,6 +85,11 @@ pub fn message(record: &Record) -> String {
     }
     let parameters =
         record.parameters.iter().map(|(name, parameter)| format!("{name}={}", value::display(&parameter.value)));
+    let datasets = record.datasets.iter().map(|(name, usage)| {
+        let digest =
+            usage.digest.as_deref().map_or_else(|| "not known".to_owned(), |digest| digest.chars().take(19).collect());
+        format!("{name} {digest}{}", if usage.used { " used" } else { "" })
+    });
     for (title, items) in [
         ("Parameters", parameters.take(NAMED).collect::<Vec<_>>()),
         (
@@ -89,6 +101,7 @@ pub fn message(record: &Record) -> String {
                 .take(NAMED)
                 .collect(),
         ),
+        ("Data", datasets.take(NAMED).collect()),
     ] {
         if !items.is_empty() {
             message = format!("{message}\n{title}:\n");

@@ -6,16 +6,18 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::completion::{self, Finished};
+use crate::dataset::usage::{self, Usage};
+use crate::dataset::{Dataset, restore};
 use crate::error::{Failure, FailureKind, Result};
 use crate::id;
-use crate::journal::event::{self, Ending, Event, ParameterSet, Problem, Started};
+use crate::journal::event::{self, Ending, Event, NamedUsage, ParameterSet, Problem, Started};
 use crate::journal::fold::State;
 use crate::journal::frame;
 use crate::layout;
 use crate::metrics::{LONGEST_NAME, MOST_METRICS, MOST_NAME_BYTES, Number};
 use crate::models::{self, Found};
 use crate::parameters::Parameter;
-use crate::ports::{ByteStream, Head, Identity, JournalWriter, Ports};
+use crate::ports::{ByteStream, Head, Identity, JournalWriter, Place, Ports};
 use crate::project;
 use crate::record::{Input, Model, Status};
 use crate::redact;
@@ -67,6 +69,7 @@ struct Inner {
     last_steps: Vec<Option<u64>>,
     parameters: BTreeMap<String, Value>,
     models: BTreeMap<String, Model>,
+    datasets: BTreeMap<String, Usage>,
     inputs: usize,
     /// Whether the journal may say so already: nothing is appended after that.
     finishing: bool,
@@ -146,6 +149,7 @@ impl Run {
                 last_steps: Vec::new(),
                 parameters: BTreeMap::new(),
                 models: BTreeMap::new(),
+                datasets: BTreeMap::new(),
                 inputs: 0,
                 finishing: false,
                 finished: None,
@@ -153,6 +157,7 @@ impl Run {
         };
         run.append(&Event::Started(Box::new(started)))?;
         run.append(&Event::Packages(ports.interpreter.packages()))?;
+        run.note_datasets(usage::at_start(ports))?;
         run.writer.sync()?;
         Ok(run)
     }
@@ -184,6 +189,7 @@ impl Run {
                 last_steps,
                 parameters: state.parameters.into_iter().map(|(name, set)| (name, set.value)).collect(),
                 models: state.models,
+                datasets: state.datasets,
                 inputs: state.inputs.len(),
                 finishing: state.ending.is_some(),
                 finished: None,
@@ -366,6 +372,39 @@ impl Run {
         Ok(found)
     }
 
+    /// Where datasets are, for the script to open; they are recorded as used.
+    ///
+    /// # Errors
+    /// As [`restore::locate`].
+    pub fn use_datasets(&self, names: &[String]) -> Result<Vec<Place>> {
+        self.alive()?;
+        let located = restore::locate(&self.ports, names)?;
+        let mut used = BTreeMap::new();
+        for (dataset, _) in &located {
+            let Dataset { name, .. } = dataset;
+            if !used.contains_key(name) {
+                used.insert(name.clone(), usage::at_use(&self.ports, dataset, self.inner.borrow().datasets.get(name)));
+            }
+        }
+        self.note_datasets(used)?;
+        Ok(located.into_iter().map(|(_, place)| place).collect())
+    }
+
+    fn note_datasets(&self, datasets: BTreeMap<String, Usage>) -> Result<()> {
+        /// Of a frame: a few hundred bytes each, far from what it holds.
+        const AT_ONCE: usize = 100;
+        let noted: Vec<_> = datasets
+            .into_iter()
+            .filter(|(name, usage)| self.inner.borrow().datasets.get(name) != Some(usage))
+            .collect();
+        for some in noted.chunks(AT_ONCE) {
+            let named = |(name, dataset): &(String, Usage)| NamedUsage { name: name.clone(), dataset: dataset.clone() };
+            self.append(&Event::Datasets(some.iter().map(named).collect()))?;
+        }
+        self.inner.borrow_mut().datasets.extend(noted);
+        Ok(())
+    }
+
     /// Saves the run as one commit under one tag. Once it has succeeded, doing it again answers the same.
     ///
     /// # Errors
@@ -373,6 +412,13 @@ impl Run {
     pub fn finish(&self, status: Status, problem: Option<&Problem>) -> Result<Finished> {
         if let Some(finished) = &self.inner.borrow().finished {
             return Ok(finished.clone());
+        }
+        if !self.inner.borrow().finishing {
+            let told = usage::at_end(&self.ports, &self.inner.borrow().datasets);
+            // What data the run had is no reason not to save it.
+            if let Err(failure) = self.note_datasets(told) {
+                self.ports.progress.warn(&format!("Not all data is recorded: {}", failure.message), &failure.hints);
+            }
         }
         self.inner.borrow_mut().finishing = true;
         let problem = problem.map(presentable);

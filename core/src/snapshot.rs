@@ -5,8 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::id;
 use crate::layout;
 use crate::ports::{Change, ChangeKind};
+use crate::suggest;
 use crate::value;
 
 /// What tells a folder that is left out whole: a file in it, or, with a `/`, its own name.
@@ -116,6 +118,7 @@ impl Selector {
                 }
                 // A loaded experiment's own files are its business, not that of the next one.
                 ChangeKind::Untracked if is_below(&change.path, layout::EXPERIMENTS) => {}
+                ChangeKind::Untracked if is_package(&change.path) => {}
                 ChangeKind::Untracked => self.untracked(position, change),
             }
         }
@@ -158,6 +161,12 @@ impl Selector {
 
 fn is_below(path: &str, folder: &str) -> bool {
     path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Whether `au export` made it: every run would name it, and nobody misses it.
+fn is_package(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    name.strip_suffix(".zip").is_some_and(id::is_id)
 }
 
 /// The folder that a path is left out with: one that the host left unlisted, or one that bears a marker's name.
@@ -212,11 +221,13 @@ pub fn warning(left_out: &[LeftOut], more: u64) -> Option<(String, Vec<String>)>
     let names = if names.is_empty() { last } else { format!("{} and {last}", names.join(", ")) };
 
     let first = |reasons: &[Reason]| {
-        worth.iter().find(|file| reasons.contains(&file.reason)).map(|file| value::excerpt(&file.path))
+        worth.iter().find(|file| reasons.contains(&file.reason)).map(|file| suggest::word(&value::excerpt(&file.path)))
     };
     let mut hints = Vec::new();
     if let Some(path) = first(&[Reason::TooBig, Reason::TooMany]) {
-        hints.push(format!("`git add {path}` takes it into every snapshot, whatever its size"));
+        hints.push(format!(
+            "If it is data: `au data add {path}`; `git add {path}` takes it into every snapshot, whatever its size"
+        ));
     }
     if let Some(path) = first(&[Reason::Repository]) {
         hints.push(format!("Commit the changes inside of `{path}`, which is a repository of its own"));
@@ -386,7 +397,7 @@ mod tests {
         assert_eq!(
             hints,
             [
-                "`git add data/a.bin` takes it into every snapshot, whatever its size",
+                "If it is data: `au data add data/a.bin`; `git add data/a.bin` takes it into every snapshot, whatever its size",
                 "`.env` looks like a secret: add it to `.gitignore` to silence this"
             ]
         );

@@ -15,6 +15,8 @@ use sha2::{Digest, Sha256};
 use crate::error::PortError;
 use crate::ports::*;
 
+pub mod data;
+
 type Tree = BTreeMap<String, String>;
 
 #[derive(Default)]
@@ -32,10 +34,18 @@ struct Inner {
     journals: RefCell<BTreeMap<String, Rc<RefCell<Vec<u8>>>>>,
     held: RefCell<BTreeSet<String>>,
     store: RefCell<BTreeMap<String, Vec<u8>>>,
+    /// Bytes to be read to tell the digest of a path.
+    costs: RefCell<BTreeMap<String, u64>>,
+    /// By address: content and entity tag.
+    served: RefCell<BTreeMap<String, (Vec<u8>, String)>>,
+    settings: RefCell<BTreeMap<String, String>>,
+    tracked: RefCell<BTreeSet<String>>,
     warnings: RefCell<Vec<String>>,
     calls: RefCell<Vec<String>>,
     refused: RefCell<BTreeSet<&'static str>>,
     failing: RefCell<Option<Failing>>,
+    /// What another process writes to the next file that is exchanged.
+    interference: RefCell<Option<Vec<u8>>>,
     now: Cell<u64>,
     random: Cell<u8>,
 }
@@ -76,6 +86,8 @@ impl World {
             workspace_edit: world.clone(),
             journal: world.clone(),
             store: world.clone(),
+            data: world.clone(),
+            archive: world.clone(),
             remote: world.clone(),
             clock: world.clone(),
             entropy: world.clone(),
@@ -136,6 +148,16 @@ impl World {
         *self.0.head.borrow_mut() =
             Head { commit: Some(commit.clone()), tree: Some(tree), branch: Some("main".into()), operation: None };
         commit
+    }
+
+    /// Another process writes this to the next file that is exchanged, just before.
+    pub fn interfere(&self, contents: &[u8]) {
+        *self.0.interference.borrow_mut() = Some(contents.to_vec());
+    }
+
+    /// Has git track a path.
+    pub fn track(&self, path: &str) {
+        self.0.tracked.borrow_mut().insert(path.to_owned());
     }
 
     pub fn set_ref(&self, name: &str, target: &str) {
@@ -216,6 +238,16 @@ impl World {
         ByteStream(Box::new(contents.to_vec()))
     }
 
+    /// What lies outside, and what a line of `.gitignore` that begins with a slash names.
+    fn is_ignored(&self, path: &str) -> bool {
+        let lines = String::from_utf8(self.file(".gitignore").unwrap_or_default()).unwrap();
+        let fits = |line: &str| match line.strip_suffix('/') {
+            Some(folder) => path.starts_with(&format!("{folder}/")),
+            None => path == line,
+        };
+        path.starts_with('/') || lines.lines().filter_map(|line| line.strip_prefix('/')).any(fits)
+    }
+
     fn add_blob(&self, bytes: &[u8]) -> String {
         let id = name(bytes);
         self.0.blobs.borrow_mut().insert(id.clone(), bytes.to_vec());
@@ -283,8 +315,12 @@ impl Repository for World {
         Ok(self.0.identity.borrow().clone())
     }
 
-    fn setting(&self, _key: &str) -> PortResult<Option<String>> {
-        Ok(None)
+    fn setting(&self, key: &str) -> PortResult<Option<String>> {
+        Ok(self.local_setting(key))
+    }
+
+    fn is_tracked(&self, path: &str) -> PortResult<bool> {
+        Ok(self.0.tracked.borrow().contains(path))
     }
 
     fn references(&self, prefix: &str, after: Option<&str>, limit: u32) -> PortResult<Vec<Reference>> {
@@ -307,7 +343,7 @@ impl Repository for World {
     }
 
     fn list_folder(&self, location: &Location) -> PortResult<Vec<String>> {
-        let prefix = format!("{}/", location.path);
+        let prefix = if location.path.is_empty() { String::new() } else { format!("{}/", location.path) };
         let names: BTreeSet<String> = self
             .tree(&location.root)?
             .keys()
@@ -325,7 +361,8 @@ impl Repository for World {
             Some(tree) => self.tree(tree)?,
             None => Tree::new(),
         };
-        let files = self.0.files.borrow();
+        let mut files = self.0.files.borrow().clone();
+        files.retain(|path, _| tree.contains_key(path) || !self.is_ignored(path));
         let change = |path: &String, kind, size| Change { path: path.clone(), kind, size, modified: 0 };
         let mut changes: Vec<Change> = files
             .iter()
@@ -457,6 +494,27 @@ impl RepositoryEdit for World {
         }
         Ok(())
     }
+
+    fn switch_detached(&self, commit: &str) -> PortResult<()> {
+        self.allowed("repository-edit", "switch")?;
+        let former = self.0.head.borrow().tree.clone().map(|tree| self.tree(&tree)).transpose()?.unwrap_or_default();
+        let files = self.tree_of(commit);
+        self.0.files.borrow_mut().retain(|path, _| !former.contains_key(path));
+        self.0.files.borrow_mut().extend(files);
+        let tree = Some(self.plan(commit).tree);
+        *self.0.head.borrow_mut() = Head { commit: Some(commit.to_owned()), tree, branch: None, operation: None };
+        Ok(())
+    }
+
+    fn set_local_setting(&self, key: &str, value: Option<&str>) -> PortResult<()> {
+        self.allowed("repository-edit", "set-local-setting")?;
+        let mut settings = self.0.settings.borrow_mut();
+        match value {
+            Some(value) => settings.insert(key.to_owned(), value.to_owned()),
+            None => settings.remove(key),
+        };
+        Ok(())
+    }
 }
 
 impl Workspace for World {
@@ -498,6 +556,17 @@ impl WorkspaceEdit for World {
         self.allowed("workspace-edit", "write")?;
         World::write(self, path, contents);
         Ok(())
+    }
+
+    fn exchange(&self, path: &str, expected: Option<&[u8]>, contents: &[u8]) -> PortResult<()> {
+        // Somebody else is first, once.
+        if let Some(other) = self.0.interference.borrow_mut().take() {
+            World::write(self, path, &other);
+        }
+        if self.file(path).as_deref() != expected {
+            return Err(PortError::Conflict(path.to_owned()));
+        }
+        WorkspaceEdit::write(self, path, contents)
     }
 
     fn remove(&self, path: &str) -> PortResult<()> {
@@ -591,13 +660,6 @@ impl Store for World {
 
     fn has(&self, digest: &str) -> PortResult<bool> {
         Ok(self.0.store.borrow().contains_key(digest))
-    }
-}
-
-impl Remote for World {
-    fn stat(&self, _url: &str) -> PortResult<Option<RemoteAttributes>> {
-        self.allowed("remote", "stat")?;
-        Ok(None)
     }
 }
 

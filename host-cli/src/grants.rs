@@ -1,5 +1,7 @@
 //! What a host lets the core do. Nothing, until something is allowed.
 
+use std::path::{Path, PathBuf};
+
 use crate::capabilities::{Error, Result};
 
 /// The capabilities given to the core. Reading the repository's objects, the time, randomness and facts of the machine are
@@ -25,6 +27,8 @@ pub struct Grants {
     pub journal: bool,
     /// Content-addressed bytes, to read and to add.
     pub store: bool,
+    /// Files and folders outside of the project, to read.
+    pub outside: Vec<PathBuf>,
     /// Hosts on the network.
     pub network: NetworkGrant,
 }
@@ -77,6 +81,25 @@ impl Grants {
         self
     }
 
+    /// Lets servers that may be reached send on to any other, as those of large files do.
+    #[must_use]
+    pub fn follow_redirects(mut self) -> Self {
+        self.network.redirects = true;
+        self
+    }
+
+    /// Lets a file or folder outside of the project be read, by its absolute path.
+    #[must_use]
+    pub fn allow_outside(mut self, path: &Path) -> Self {
+        self.outside.push(path.to_owned());
+        self
+    }
+
+    /// Whether a server may be reached to which one that may be reached has sent on.
+    pub fn redirect_allowed(&self, host: &str) -> bool {
+        self.network.redirects && !host.is_empty() || self.host_allowed(host)
+    }
+
     /// Whether a host may be reached.
     pub fn host_allowed(&self, host: &str) -> bool {
         self.network.allows(host)
@@ -107,6 +130,11 @@ impl Grants {
         check(self.store, "store")
     }
 
+    /// Refuses unless the path outside of the project was given, as it is written here.
+    pub fn check_outside(&self, path: &Path) -> Result<()> {
+        check(self.outside.iter().any(|granted| granted == path), &path.to_string_lossy())
+    }
+
     /// Refuses unless the host may be reached; names the host.
     pub fn check_host(&self, host: &str) -> Result<()> {
         check(self.host_allowed(host), host)
@@ -117,6 +145,8 @@ impl Grants {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NetworkGrant {
     hosts: Vec<String>,
+    /// Whether these may send on to any other.
+    redirects: bool,
 }
 
 impl NetworkGrant {
@@ -182,6 +212,23 @@ mod tests {
         );
         assert!(grants.check_workspace().is_ok() && grants.check_workspace_edit().is_ok());
         assert!(!grants.host_allowed("localhost"));
+    }
+
+    #[test]
+    fn a_path_outside_is_that_path_alone() {
+        let grants = Grants::local().allow_outside(Path::new("/data/a"));
+        assert!(grants.check_outside(Path::new("/data/a")).is_ok());
+        for path in ["/data", "/data/a/b", "/data/b", "data/a", "/data/a/../b", ""] {
+            assert!(denied(grants.check_outside(Path::new(path)), path), "{path}");
+        }
+    }
+
+    #[test]
+    fn redirects_lead_anywhere_only_where_that_is_granted() {
+        let grants = Grants::none().allow_host("example.org");
+        assert!(grants.redirect_allowed("example.org") && !grants.redirect_allowed("other.net"));
+        let grants = grants.follow_redirects();
+        assert!(grants.redirect_allowed("other.net") && !grants.host_allowed("other.net"));
     }
 
     #[test]

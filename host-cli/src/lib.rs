@@ -22,6 +22,7 @@ pub mod tracker;
 pub use engine::{COMPONENT, imports};
 pub use failure::{Failure, FailureKind, Warning};
 pub use tracker::{
-    Created, Declared, FinishedRun, Measurement, ModelLocation, Number, Outcome, OutputStream, Pages, Parameter,
-    Problem, Recovered, Recovery, Resolution, RunOptions, Source, Tracker, discover,
+    AddOptions, Addition, Created, DataSource, Declared, FinishedRun, Loaded, Measurement, ModelLocation, Number,
+    Omissions, Outcome, OutputStream, Packed, Pages, Parameter, Problem, Recovered, Recovery, Resolution, RunOptions,
+    Source, Tracker, discover,
 };

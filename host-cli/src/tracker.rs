@@ -13,12 +13,18 @@ use crate::bindings::{self, ByteStream, Capabilities, Core, Host};
 use crate::capabilities::clock::Clock;
 use crate::capabilities::entropy::Entropy;
 use crate::capabilities::interpreter::Interpreter;
-use crate::capabilities::remote::{Attributes, Remote};
+use crate::capabilities::remote::Remote;
 use crate::capabilities::repository::Repository;
 use crate::capabilities::workspace::Workspace;
 use crate::engine;
 use crate::failure::{Failure, FailureKind, Warning};
 use crate::grants::Grants;
+
+mod data;
+mod reproduction;
+
+pub use data::{AddOptions, Addition, DataSource};
+pub use reproduction::{Loaded, Omissions, Packed};
 
 pub use crate::bindings::generated::exports::aurum::tracker::experiments::{
     Declared, FinishedRun, Measurement, ModelLocation, Number, Outcome, OutputStream, Parameter, Problem, Resolution,
@@ -282,15 +288,6 @@ impl Tracker {
         self.call(|sandbox| sandbox.core.aurum_tracker_view().call_rows(&mut sandbox.store, records, selector))
     }
 
-    /// The attributes of data at a URL.
-    ///
-    /// # Errors
-    /// When the server is not granted, or has no such thing.
-    pub fn examine(&mut self, url: &str) -> Result<Attributes> {
-        let found = self.call(|sandbox| sandbox.core.aurum_tracker_datasets().call_examine(&mut sandbox.store, url))?;
-        Ok(Attributes { size: found.size, entity_tag: found.entity_tag, last_modified: found.last_modified })
-    }
-
     /// What the calls since the last time want the user to know.
     pub fn take_warnings(&mut self) -> Vec<Warning> {
         let sandbox = self.sandbox.as_mut();
@@ -300,6 +297,10 @@ impl Tracker {
     /// Limits what each following call may cost. Tests force a trap with it.
     pub fn set_fuel(&mut self, fuel: u64) {
         self.fuel = fuel;
+    }
+
+    fn root(&mut self) -> Result<&Path> {
+        Ok(self.sandbox()?.store.data().capabilities.repository.root())
     }
 
     fn sandbox(&mut self) -> Result<&mut Sandbox> {

@@ -12,6 +12,8 @@ pub(crate) fn raise(py: Python<'_>, failure: &Failure) -> PyErr {
         FailureKind::UnknownParameter => "UnknownParameterError",
         FailureKind::InvalidValue => "InvalidValueError",
         FailureKind::NoModel => "NoModelError",
+        FailureKind::UnknownDataset => "UnknownDatasetError",
+        FailureKind::MissingData => "MissingDataError",
         FailureKind::Denied | FailureKind::Unavailable => "UnavailableError",
         FailureKind::Usage
         | FailureKind::AlreadyAProject
@@ -19,6 +21,7 @@ pub(crate) fn raise(py: Python<'_>, failure: &Failure) -> PyErr {
         | FailureKind::NoIdentity
         | FailureKind::LimitReached
         | FailureKind::Unreadable
+        | FailureKind::Unsupported
         | FailureKind::Internal => "AurumError",
     };
     let error = || {

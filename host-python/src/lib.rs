@@ -5,6 +5,7 @@
 
 #![warn(missing_docs)]
 
+mod data;
 mod errors;
 mod metrics;
 mod models;
@@ -20,6 +21,8 @@ use pyo3::prelude::*;
 
 #[pymodule(gil_used = true)]
 mod _aurum {
+    #[pymodule_export]
+    use crate::data::{dataset, use_datasets};
     #[pymodule_export]
     use crate::metrics::{log, register_metric, register_metrics};
     #[pymodule_export]

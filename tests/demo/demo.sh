@@ -9,6 +9,12 @@ say() {
     printf '\n\033[1m$ %s\033[0m\n' "$*"
 }
 
+# Types a line.
+enter() {
+    say "$*"
+    eval "$*"
+}
+
 rm -rf "$demo"
 mkdir "$demo"
 cd "$demo"
@@ -19,29 +25,44 @@ if ! git config user.email >/dev/null; then
     export GIT_AUTHOR_NAME=Demo GIT_AUTHOR_EMAIL=demo@localhost GIT_COMMITTER_NAME=Demo GIT_COMMITTER_EMAIL=demo@localhost
 fi
 au init
+
+# A table of tumours that comes with scikit-learn, as a file of data, and the script that learns from it.
+python - <<'END'
+import numpy
+from sklearn.datasets import load_breast_cancer
+
+table = load_breast_cancer()
+columns = ",".join([*table.feature_names, "benign"])
+numpy.savetxt("tumours.csv", numpy.column_stack([table.data, table.target]), "%g", ",", header=columns, comments="")
+END
 cp "$here/train.py" src/train.py
-cd src
 
-say 'python train.py trees=20'
-python train.py trees=20
+enter 'au data add tumours.csv'
+enter 'grep -E "aurum|au\." src/train.py      # all of the script that is about Aurum'
 
-say 'python train.py trees=100 depth=3 &  python train.py trees=100 rate=0.3 &  wait'
-python train.py trees=100 depth=3 &
+enter 'python src/train.py trees=20'
+say 'python src/train.py trees=100 depth=3 &  python src/train.py trees=100 rate=0.3 &  wait'
+python src/train.py trees=100 depth=3 &
 first=$!
-python train.py trees=100 rate=0.3 &
+python src/train.py trees=100 rate=0.3 &
 second=$!
 wait "$first"
 wait "$second"
 
-say 'au metrics'
-au metrics
+enter 'au metrics'
+enter 'au show @'
+enter 'git status --short      # no run touched a file: this is what you made yourself'
 
-say 'git tag --list'
-git tag --list
+enter 'head -n 300 tumours.csv > fewer.csv && mv fewer.csv tumours.csv      # the data changes, and the next run notices'
+enter 'python src/train.py trees=20'
+enter 'au data status'
+enter 'au data add tumours.csv'
+enter 'git add --all && git commit --quiet --message="Learn from fewer tumours"'
 
-tag=$(git tag --list 'au/*' | head -n 1)
-say "git show --stat $tag"
-git --no-pager show --stat "$tag"
+enter 'au load @~3      # back to the first run: its code, its data, its model'
+enter 'wc -l tumours.csv'
+enter 'git switch --quiet - && au data restore'
+enter 'wc -l tumours.csv'
 
-say 'git status --short      # nothing was touched: the script is as untracked as it was'
-git status --short
+enter 'au export @~3'
+enter 'python -m zipfile -l *.zip'

@@ -3,12 +3,17 @@
 import { end } from './end.mjs';
 
 process.chdir(process.argv[2]);
-const { datasets, experiments, project } = await import('./out/tracker.js');
+const { datasets, experiments, project, reproduction } = await import('./out/tracker.js');
 
 const calls = {
   init: () => project.init(),
   start: () => experiments.start({ arguments: [] }),
-  examine: () => datasets.examine('https://example.org/data.csv'),
+  download: () => {
+    const source = { tag: 'address', val: 'https://example.org/data.csv' };
+    const { failures } = datasets.add([source], { folder: '' });
+    throw { payload: failures[0] };
+  },
+  load: () => reproduction.load('@'),
 };
 
 function failure(call) {

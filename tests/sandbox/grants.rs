@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use aurum_host::grants::Grants;
-use aurum_host::{FailureKind, Outcome};
+use aurum_host::{AddOptions, DataSource, FailureKind, Outcome};
 
 use crate::project::{Project, options};
 
@@ -55,16 +55,21 @@ fn a_model_without_the_store_is_refused_and_the_run_goes_on() {
     assert_eq!(project.git(&["rev-parse", &finished.tag]), finished.commit);
 }
 
+/// What adding the address says.
+fn download(tracker: &mut aurum_host::Tracker, url: &str) -> Option<FailureKind> {
+    let addition = tracker.add_data(&[DataSource::Address(url.into())], &AddOptions::default()).unwrap();
+    addition.failures.first().map(|failure| failure.kind)
+}
+
 #[test]
 fn a_server_that_is_not_granted_is_not_asked() {
     let project = Project::new();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let url = format!("http://127.0.0.1:{}/data.csv", listener.local_addr().unwrap().port());
-    without_effect(&project, Grants::local(), |tracker| Some(tracker.examine(&url).unwrap_err().kind));
-    without_effect(&project, Grants::local().allow_host("example.org"), |tracker| {
-        Some(tracker.examine(&url).unwrap_err().kind)
-    });
+    without_effect(&project, Grants::local(), |tracker| download(tracker, &url));
+    let redirects_alone = Grants::local().allow_host("example.org").follow_redirects();
+    without_effect(&project, redirects_alone, |tracker| download(tracker, &url));
     assert!(listener.accept().is_err(), "the server was asked");
 }
 
@@ -78,12 +83,64 @@ fn a_server_that_is_granted_is_asked() {
         let (mut stream, _) = listener.accept().unwrap();
         let mut request = [0; 1024];
         let length = stream.read(&mut request).unwrap();
-        assert!(request[..length].starts_with(b"HEAD /data.csv"));
-        stream
-            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 42\r\nETag: \"v1\"\r\nConnection: close\r\n\r\n")
-            .unwrap();
+        assert!(request[..length].starts_with(b"GET /data.csv"));
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nETag: \"v1\"\r\nConnection: close\r\n\r\n1,2\n";
+        stream.write_all(answer).unwrap();
     });
-    let attributes = project.tracker(Grants::local().allow_host("127.0.0.1")).examine(&url).unwrap();
-    assert_eq!((attributes.size, attributes.entity_tag.as_deref()), (Some(42), Some("\"v1\"")));
+    assert_eq!(download(&mut project.tracker(Grants::local().allow_host("127.0.0.1")), &url), None);
     server.join().unwrap();
+    assert_eq!(std::fs::read(project.root().join("data.csv")).unwrap(), b"1,2\n");
+    let described = std::fs::read_to_string(project.root().join(".au/datasets/data.csv.json")).unwrap();
+    assert!(described.contains(r#""entity_tag": "\"v1\"""#), "{described}");
+}
+
+#[test]
+fn data_outside_is_read_only_where_it_is_named() {
+    let project = Project::new();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let path = elsewhere.path().canonicalize().unwrap().join("far.csv");
+    std::fs::write(&path, "far\n").unwrap();
+    let source = DataSource::Path(path.clone());
+    let rows = project.tracker(Grants::local()).add_data(&[source], &AddOptions::default()).unwrap().rows;
+    assert!(rows.contains(r#""outcome":"added""#), "{rows}");
+    // Named once, it is remembered by this clone, and no other path is.
+    let used = || project.tracker(Grants::local()).use_datasets(&["far.csv".into()]);
+    assert_eq!(used().unwrap(), [path]);
+    project.git(&["config", "--local", "aurum.data.far.csv.path", "/etc/hostname"]);
+    assert!(used().is_ok(), "the user's own configuration is the user's word");
+    project.git(&["config", "--local", "--unset", "aurum.data.far.csv.path"]);
+    assert_eq!(used().unwrap_err().kind, FailureKind::MissingData);
+}
+
+#[test]
+fn data_without_the_store_or_the_files_is_refused() {
+    let project = Project::new();
+    std::fs::write(project.root().join("a.csv"), "1\n").unwrap();
+    let source = [DataSource::Path(project.root().join("a.csv"))];
+    let add = |tracker: &mut aurum_host::Tracker| match tracker.add_data(&source, &AddOptions::default()) {
+        Ok(addition) => addition.failures.first().map(|failure| failure.kind),
+        Err(failure) => Some(failure.kind),
+    };
+    let all = Grants::none().allow_repository_edit().allow_journal();
+    without_effect(&project, all.clone().allow_workspace().allow_workspace_edit(), add);
+    without_effect(&project, all.clone().allow_store().allow_workspace_edit(), add);
+    // The content is kept by then, which nobody sees; the project is as it was.
+    let mut tracker = project.tracker(all.allow_store().allow_workspace());
+    assert_eq!(add(&mut tracker), Some(FailureKind::Denied));
+    assert!(!project.root().join(".au/datasets").exists());
+    assert!(project.git(&["status", "--short"]).ends_with("a.csv"));
+}
+
+#[test]
+fn switching_needs_the_files_and_git() {
+    let project = Project::new();
+    let mut tracker = project.tracker(Grants::local());
+    tracker.start(&options()).unwrap();
+    let id = tracker.finish(Outcome::Finished, None).unwrap().id;
+    drop(tracker);
+    let all = Grants::none().allow_workspace().allow_journal().allow_store();
+    for grants in [all.clone().allow_repository_edit(), all.allow_workspace_edit()] {
+        without_effect(&project, grants, |tracker| Some(tracker.load(&id).unwrap_err().kind));
+    }
+    assert_eq!(project.git(&["symbolic-ref", "--short", "HEAD"]), "main");
 }

@@ -4,16 +4,19 @@ use std::cell::RefCell;
 
 use super::Component;
 use super::aurum::tracker::types::{Failure as WitFailure, FailureKind as WitKind};
-use super::exports::aurum::tracker::{datasets, experiments, history, project, view};
+use super::exports::aurum::tracker::{datasets, experiments, history, project, reproduction, view};
 use super::ports_impl::ports;
 use crate::completion::{self, Finished};
+use crate::dataset::{self, add};
 use crate::error::{Failure, FailureKind};
 use crate::journal::event::Problem;
 use crate::metrics::Number;
 use crate::models::{self, Found};
 use crate::parameters::{self, Declared, Parameter, Source};
-use crate::ports::ByteStream;
+use crate::ports::{ByteStream, Destination, Place};
 use crate::record::Status;
+use crate::reproduction::load::{self, Loaded};
+use crate::reproduction::pack::{self, Package, Without};
 use crate::run::{Options, Run};
 
 impl From<Failure> for WitFailure {
@@ -30,7 +33,10 @@ impl From<Failure> for WitFailure {
             FailureKind::InvalidValue => WitKind::InvalidValue,
             FailureKind::LimitReached => WitKind::LimitReached,
             FailureKind::NoModel => WitKind::NoModel,
+            FailureKind::UnknownDataset => WitKind::UnknownDataset,
+            FailureKind::MissingData => WitKind::MissingData,
             FailureKind::Unreadable => WitKind::Unreadable,
+            FailureKind::Unsupported => WitKind::Unsupported,
             FailureKind::Denied => WitKind::Denied,
             FailureKind::Unavailable => WitKind::Unavailable,
         };
@@ -178,6 +184,10 @@ impl experiments::GuestRun for Run {
         Ok(location(Run::find_model(self, &name, experiment.as_deref())?))
     }
 
+    fn use_datasets(&self, names: Vec<String>) -> Result<Vec<experiments::Place>, WitFailure> {
+        Ok(Run::use_datasets(self, &names)?.into_iter().map(place_out).collect())
+    }
+
     fn finish(
         &self,
         outcome: experiments::Outcome,
@@ -213,6 +223,10 @@ impl history::Guest for Component {
         let listing = crate::history::query(&ports(), selector.as_deref())?;
         Ok(history::Listing::new(Listing(RefCell::new(listing))))
     }
+
+    fn show(selector: String) -> Result<String, WitFailure> {
+        Ok(crate::history::show(&ports(), &selector)?)
+    }
 }
 
 impl history::GuestListing for Listing {
@@ -228,12 +242,71 @@ impl view::Guest for Component {
 }
 
 impl datasets::Guest for Component {
-    fn examine(url: String) -> Result<datasets::Attributes, WitFailure> {
-        let attributes = crate::datasets::examine(&ports(), &url)?;
-        Ok(datasets::Attributes {
-            size: attributes.size,
-            entity_tag: attributes.entity_tag,
-            last_modified: attributes.last_modified,
+    fn add(sources: Vec<datasets::Source>, options: datasets::AddOptions) -> Result<datasets::Addition, WitFailure> {
+        let source = |source| match source {
+            datasets::Source::Local(place) => add::Source::Local(place_in(place)),
+            datasets::Source::Address(url) => add::Source::Address(url),
+        };
+        let sources: Vec<_> = sources.into_iter().map(source).collect();
+        let datasets::AddOptions { name, store, folder } = options;
+        let addition = add::add(&ports(), &sources, &add::Options { name, store, folder })?;
+        Ok(datasets::Addition {
+            rows: serde_json::Value::from(addition.rows).to_string(),
+            failures: addition.failures.into_iter().map(Into::into).collect(),
         })
+    }
+
+    fn remove(names: Vec<String>, hard: bool) -> Result<String, WitFailure> {
+        Ok(dataset::remove::remove(&ports(), &names, hard)?)
+    }
+
+    fn list() -> Result<String, WitFailure> {
+        Ok(dataset::list(&ports())?)
+    }
+
+    fn status(names: Vec<String>, offline: bool) -> Result<String, WitFailure> {
+        Ok(dataset::status::status(&ports(), &names, offline)?)
+    }
+
+    fn restore(names: Vec<String>) -> Result<String, WitFailure> {
+        Ok(dataset::restore::restore(&ports(), &names)?)
+    }
+
+    fn locate(names: Vec<String>) -> Result<Vec<datasets::Place>, WitFailure> {
+        let located = dataset::restore::locate(&ports(), &names)?;
+        Ok(located.into_iter().map(|(_, place)| place_out(place)).collect())
+    }
+}
+
+fn place_in(place: datasets::Place) -> Place {
+    match place {
+        datasets::Place::Project(path) => Place::Project(path),
+        datasets::Place::Outside(path) => Place::Outside(path),
+    }
+}
+
+fn place_out(place: Place) -> datasets::Place {
+    match place {
+        Place::Project(path) => datasets::Place::Project(path),
+        Place::Outside(path) => datasets::Place::Outside(path),
+    }
+}
+
+impl reproduction::Guest for Component {
+    fn load(selector: String) -> Result<reproduction::Loaded, WitFailure> {
+        let Loaded { id, commit, branch, before, restored, models } = load::load(&ports(), &selector)?;
+        Ok(reproduction::Loaded { id, commit, branch, before, restored, models })
+    }
+
+    fn pack(
+        selector: String,
+        without: reproduction::Omissions,
+        destination: reproduction::Destination,
+    ) -> Result<reproduction::Packed, WitFailure> {
+        let reproduction::Omissions { data, metrics, logs, model, code } = without;
+        let without = Without { data, metrics, logs, model, code };
+        let destination = Destination(Box::new(destination));
+        let Package { id, path, size } = pack::pack(&ports(), &selector, without, destination)?;
+        Ok(reproduction::Packed { id, path, size })
     }
 }

@@ -4,8 +4,8 @@ use std::any::Any;
 use std::rc::Rc;
 
 use super::aurum::tracker::{
-    clock, entropy, interpreter, journal, machine, progress, remote, repository, repository_edit, store, types,
-    workspace, workspace_edit,
+    archive, clock, data, entropy, interpreter, journal, machine, progress, remote, repository, repository_edit, store,
+    types, workspace, workspace_edit,
 };
 use crate::error::PortError;
 use crate::ports::{self, PortResult, Ports};
@@ -19,6 +19,8 @@ pub(super) fn ports() -> Ports {
         workspace_edit: Rc::new(Imports),
         journal: Rc::new(Imports),
         store: Rc::new(Imports),
+        data: Rc::new(Imports),
+        archive: Rc::new(Imports),
         remote: Rc::new(Imports),
         clock: Rc::new(Imports),
         entropy: Rc::new(Imports),
@@ -110,6 +112,10 @@ impl ports::Repository for Imports {
         Ok(repository::read_staged(path)?)
     }
 
+    fn is_tracked(&self, path: &str) -> PortResult<bool> {
+        Ok(repository::is_tracked(path)?)
+    }
+
     fn changes(&self, markers: &[&str]) -> PortResult<Box<dyn ports::ChangeSet>> {
         let markers: Vec<String> = markers.iter().map(|marker| (*marker).to_owned()).collect();
         Ok(Box::new(Changes(repository::changes(&markers)?)))
@@ -199,6 +205,14 @@ impl ports::RepositoryEdit for Imports {
         };
         Ok(repository_edit::stage(&entries.iter().map(staged).collect::<Vec<_>>())?)
     }
+
+    fn switch_detached(&self, commit: &str) -> PortResult<()> {
+        Ok(repository_edit::switch_detached(commit)?)
+    }
+
+    fn set_local_setting(&self, key: &str, value: Option<&str>) -> PortResult<()> {
+        Ok(repository_edit::set_local_setting(key, value)?)
+    }
 }
 
 impl ports::Workspace for Imports {
@@ -227,6 +241,10 @@ impl ports::WorkspaceEdit for Imports {
 
     fn write(&self, path: &str, contents: &[u8]) -> PortResult<()> {
         Ok(workspace_edit::write(path, contents)?)
+    }
+
+    fn exchange(&self, path: &str, expected: Option<&[u8]>, contents: &[u8]) -> PortResult<()> {
+        Ok(workspace_edit::exchange(path, expected, contents)?)
     }
 
     fn remove(&self, path: &str) -> PortResult<()> {
@@ -286,14 +304,115 @@ impl ports::Store for Imports {
     }
 }
 
+fn place(place: &ports::Place) -> data::Place {
+    match place.clone() {
+        ports::Place::Project(path) => data::Place::Project(path),
+        ports::Place::Outside(path) => data::Place::Outside(path),
+    }
+}
+
+fn kind(kind: ports::DataKind) -> data::Kind {
+    match kind {
+        ports::DataKind::File => data::Kind::File,
+        ports::DataKind::Folder => data::Kind::Folder,
+    }
+}
+
+fn facts(facts: data::Facts) -> ports::DataFacts {
+    let kind = match facts.kind {
+        data::Kind::File => ports::DataKind::File,
+        data::Kind::Folder => ports::DataKind::Folder,
+    };
+    ports::DataFacts { kind, size: facts.size, files: facts.files, digest: facts.digest }
+}
+
+impl ports::Data for Imports {
+    fn measure(&self, at: &ports::Place, limits: Option<ports::DataLimits>) -> PortResult<Option<ports::DataFacts>> {
+        let limits = limits.map(|ports::DataLimits { files, bytes }| data::Limits { files, bytes });
+        Ok(data::measure(&place(at), limits)?.map(facts))
+    }
+
+    fn keep(&self, at: &ports::Place) -> PortResult<Option<ports::DataFacts>> {
+        Ok(data::keep(&place(at))?.map(facts))
+    }
+
+    fn compare(&self, at: &ports::Place, manifest: &str, limit: u32) -> PortResult<Option<ports::DataDifferences>> {
+        let differences = data::compare(&place(at), manifest, limit)?;
+        Ok(differences.map(|data::Differences { added, changed, removed, examples }| ports::DataDifferences {
+            added,
+            changed,
+            removed,
+            examples,
+        }))
+    }
+
+    fn is_kept(&self, at: &ports::Place) -> PortResult<bool> {
+        Ok(data::is_kept(&place(at))?)
+    }
+
+    fn can_restore(&self, of: ports::DataKind, digest: &str) -> PortResult<bool> {
+        Ok(data::can_restore(kind(of), digest)?)
+    }
+
+    fn restore(&self, path: &str, of: ports::DataKind, digest: &str) -> PortResult<()> {
+        Ok(data::restore(path, kind(of), digest)?)
+    }
+
+    fn remove(&self, path: &str) -> PortResult<()> {
+        Ok(data::remove(path)?)
+    }
+}
+
+struct Zip(archive::Writer);
+
+impl ports::ArchiveWriter for Zip {
+    fn add_bytes(&mut self, path: &str, contents: &[u8]) -> PortResult<()> {
+        Ok(self.0.add_bytes(path, contents)?)
+    }
+
+    fn add_file(&mut self, path: &str, file: &ports::Location) -> PortResult<bool> {
+        Ok(self.0.add_file(path, &location(file))?)
+    }
+
+    fn add_tree(&mut self, folder: &str, root: &str, leave_out: &[String]) -> PortResult<Vec<String>> {
+        Ok(self.0.add_tree(folder, root, leave_out)?)
+    }
+
+    fn add_stored(&mut self, path: &str, of: ports::DataKind, digest: &str) -> PortResult<bool> {
+        Ok(self.0.add_stored(path, kind(of), digest)?)
+    }
+
+    fn finish(self: Box<Self>) -> PortResult<ports::FinishedArchive> {
+        let archive::Finished { path, size } = archive::Writer::finish(self.0)?;
+        Ok(ports::FinishedArchive { path, size })
+    }
+}
+
+impl ports::Archive for Imports {
+    fn begin(
+        &self,
+        destination: ports::Destination,
+        name: &str,
+        modified: u64,
+    ) -> PortResult<Box<dyn ports::ArchiveWriter>> {
+        let destination: Box<archive::Destination> =
+            destination.0.downcast().map_err(|_| PortError::Other("the destination is not this host's".to_owned()))?;
+        Ok(Box::new(Zip(archive::Writer::begin(*destination, name, modified)?)))
+    }
+}
+
+fn attributes(attributes: remote::Attributes) -> ports::RemoteAttributes {
+    let remote::Attributes { size, entity_tag, last_modified } = attributes;
+    ports::RemoteAttributes { size, entity_tag, last_modified }
+}
+
 impl ports::Remote for Imports {
     fn stat(&self, url: &str) -> PortResult<Option<ports::RemoteAttributes>> {
-        let attributes = remote::stat(url)?;
-        Ok(attributes.map(|remote::Attributes { size, entity_tag, last_modified }| ports::RemoteAttributes {
-            size,
-            entity_tag,
-            last_modified,
-        }))
+        Ok(remote::stat(url)?.map(attributes))
+    }
+
+    fn fetch(&self, url: &str, path: &str) -> PortResult<Option<ports::RemoteAttributes>> {
+        Ok(remote::fetch(url, path)?.map(attributes))
     }
 }
 

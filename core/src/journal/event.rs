@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::dataset::usage::Usage;
 use crate::error::{Failure, FailureKind, Result};
 use crate::metrics::{MOST_METRICS, Number};
 use crate::parameters::Source;
@@ -144,6 +145,8 @@ pub enum Event<'a> {
     },
     /// A model of another experiment loaded.
     Input(Input),
+    /// Data that the run had; a later one of the same name replaces the earlier.
+    Datasets(Vec<NamedUsage>),
     /// Finishing has begun: nothing is logged after this.
     Finishing(Ending),
     /// The commit is on stable storage.
@@ -163,6 +166,16 @@ const INPUT: u8 = 8;
 const FINISHING: u8 = 9;
 const COMMITTED: u8 = 10;
 const DONE: u8 = 11;
+const DATASETS: u8 = 12;
+
+/// A dataset of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedUsage {
+    /// What it is called.
+    pub name: String,
+    /// How the run had it.
+    pub dataset: Usage,
+}
 
 #[derive(Serialize, Deserialize)]
 struct NamedModel {
@@ -182,6 +195,7 @@ impl Event<'_> {
             Self::Output { .. } => OUTPUT,
             Self::Model { .. } => MODEL,
             Self::Input(_) => INPUT,
+            Self::Datasets(_) => DATASETS,
             Self::Finishing(_) => FINISHING,
             Self::Committed(_) => COMMITTED,
             Self::Done => DONE,
@@ -210,6 +224,7 @@ impl Event<'_> {
             }
             Self::Model { name, model } => json(out, &NamedModel { name: name.clone(), model: model.clone() }),
             Self::Input(input) => json(out, input),
+            Self::Datasets(datasets) => json(out, datasets),
             Self::Finishing(ending) => json(out, ending),
             Self::Committed(commit) => out.extend_from_slice(commit.as_bytes()),
             Self::Done => {}
@@ -234,6 +249,7 @@ impl<'a> Event<'a> {
                 .map(|(stream, bytes)| Self::Output { stream: *stream, bytes: Cow::Borrowed(bytes) }),
             MODEL => from_json(payload).map(|NamedModel { name, model }| Self::Model { name, model }),
             INPUT => from_json(payload).map(Self::Input),
+            DATASETS => from_json(payload).map(Self::Datasets),
             FINISHING => from_json(payload).map(Self::Finishing),
             COMMITTED => std::str::from_utf8(payload).ok().map(|commit| Self::Committed(commit.to_owned())),
             DONE => Some(Self::Done),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::dataset::usage::Usage;
 use crate::error::Result;
 use crate::journal::event::{Ending, Event, Measurement, ParameterSet, Started};
 use crate::journal::reader::Reader;
@@ -24,6 +25,8 @@ pub struct State {
     pub metrics: Vec<Option<Statistics>>,
     /// By name.
     pub models: BTreeMap<String, Model>,
+    /// By name.
+    pub datasets: BTreeMap<String, Usage>,
     /// In the order of loading, each once.
     pub inputs: Vec<Input>,
     /// Once finishing has begun.
@@ -105,6 +108,9 @@ impl State {
                 if !self.inputs.contains(&input) {
                     self.inputs.push(input);
                 }
+            }
+            Event::Datasets(datasets) => {
+                self.datasets.extend(datasets.into_iter().map(|named| (named.name, named.dataset)));
             }
             Event::Finishing(ending) => self.ending = Some(ending),
             Event::Committed(commit) => self.committed = Some(commit),

@@ -4,6 +4,7 @@ use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime::{Result, StoreLimits, StoreLimitsBuilder};
 
 use crate::capabilities::clock::Clock;
+use crate::capabilities::data::Data;
 use crate::capabilities::entropy::Entropy;
 use crate::capabilities::interpreter::Interpreter;
 use crate::capabilities::journal::Journals;
@@ -15,6 +16,8 @@ use crate::capabilities::{self, Error};
 use crate::failure::Warning;
 use crate::grants::Grants;
 
+mod archives;
+mod data;
 mod journals;
 mod network;
 mod repository;
@@ -36,6 +39,8 @@ pub(crate) mod generated {
             "aurum:tracker/repository-edit.blob-writer": crate::capabilities::repository_edit::BlobWriter,
             "aurum:tracker/journal.writer": crate::capabilities::journal::Writer,
             "aurum:tracker/store.byte-stream": super::ByteStream,
+            "aurum:tracker/archive.destination": crate::capabilities::archive::Destination,
+            "aurum:tracker/archive.writer": crate::capabilities::archive::Writer,
         },
     });
 }
@@ -77,6 +82,12 @@ impl Capabilities {
 
     pub(crate) fn store(&self) -> capabilities::Result<Store> {
         Ok(Store::new(self.repository.common_dir()?.join("aurum/store")))
+    }
+
+    /// The data, where there is no repository without a store and a memory of what was hashed.
+    pub(crate) fn data(&self) -> Data {
+        let cache = self.repository.common_dir().ok().map(|folder| folder.join("aurum/cache/stat"));
+        Data::new(self.repository.root(), self.store().ok(), cache)
     }
 }
 

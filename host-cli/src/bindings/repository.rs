@@ -50,6 +50,10 @@ impl wit::Host for Host {
         answer(self.capabilities.repository.read_staged(&path))
     }
 
+    fn is_tracked(&mut self, path: String) -> Answer<bool> {
+        answer(self.capabilities.repository.is_tracked(&path))
+    }
+
     fn changes(&mut self, markers: Vec<String>) -> Answer<Resource<SharedChanges>> {
         match self.capabilities.repository.changes(&markers) {
             Ok(changes) => Ok(Ok(self.table.push(SharedChanges::new(changes))?)),

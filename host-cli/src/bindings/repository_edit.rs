@@ -1,5 +1,7 @@
 //! `repository-edit`: adding to git.
 
+use std::path::Path;
+
 use wasmtime::Result;
 use wasmtime::component::Resource;
 
@@ -43,6 +45,25 @@ impl wit::Host for Host {
     fn stage(&mut self, entries: Vec<wit::Staged>) -> Answer<()> {
         let entries: Vec<_> = entries.into_iter().map(|wit::Staged { path, blob }| Staged { path, blob }).collect();
         self.editing(|host| answer(repository_edit::stage(&host.capabilities.repository, &entries)))
+    }
+
+    fn switch_detached(&mut self, commit: String) -> Answer<()> {
+        self.editing(|host| {
+            let switched = host.capabilities.grants.check_workspace_edit();
+            answer(switched.and_then(|()| repository_edit::switch_detached(&host.capabilities.repository, &commit)))
+        })
+    }
+
+    fn set_local_setting(&mut self, key: String, value: Option<String>) -> Answer<()> {
+        self.editing(|host| {
+            // Or else the core could grant itself any path.
+            let granted = match &value {
+                Some(path) if key.ends_with(".path") => host.capabilities.check_outside(Path::new(path)),
+                _ => Ok(()),
+            };
+            let repository = &host.capabilities.repository;
+            answer(granted.and_then(|()| repository_edit::set_local_setting(repository, &key, value.as_deref())))
+        })
     }
 }
 

@@ -38,6 +38,12 @@ impl workspace_edit::Host for Host {
         answer(capabilities.grants.check_workspace_edit().and_then(|()| capabilities.workspace.write(&path, &contents)))
     }
 
+    fn exchange(&mut self, path: String, expected: Option<Vec<u8>>, contents: Vec<u8>) -> Answer<()> {
+        let capabilities = &self.capabilities;
+        let granted = capabilities.grants.check_workspace_edit().and_then(|()| capabilities.grants.check_workspace());
+        answer(granted.and_then(|()| capabilities.workspace.exchange(&path, expected.as_deref(), &contents)))
+    }
+
     fn remove(&mut self, path: String) -> Answer<()> {
         let capabilities = &self.capabilities;
         answer(capabilities.grants.check_workspace_edit().and_then(|()| capabilities.workspace.remove(&path)))

@@ -2,7 +2,9 @@
 
 use std::io;
 
+pub mod archive;
 pub mod clock;
+pub mod data;
 pub mod entropy;
 pub(crate) mod git;
 pub mod interpreter;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 pub use super::git::changes::ChangeSet;
 use super::git::open::{self, Place};
-use super::git::{changes, failure, history, references};
+use super::git::{changes, check_path, failure, history, index, references};
 use super::{Error, Result};
 
 /// The repository whose working tree is rooted at the project's folder.
@@ -160,6 +160,17 @@ impl Repository {
         Ok(self.git()?.config_snapshot().string(key).map(|value| value.to_string()))
     }
 
+    /// Whether a value of `aurum.*.path` in the repository's own configuration is this path: then it was granted once.
+    pub(crate) fn remembers_path(&self, path: &Path) -> Result<bool> {
+        let Ok(repository) = self.git() else { return Ok(false) };
+        let settings = repository.config_snapshot();
+        let sections = settings.sections_by_name("aurum").into_iter().flatten();
+        let mut own = sections.filter(|section| section.meta().source == gix::config::Source::Local);
+        Ok(own.any(|section| {
+            section.value("path").is_some_and(|value| gix::path::from_bstr(value).is_ok_and(|known| known == path))
+        }))
+    }
+
     /// The references whose full name begins with `prefix` and sorts after `after`, by name, at most `limit` of them.
     pub fn references(&self, prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<Reference>> {
         references::list(self.git()?, prefix, after, limit)
@@ -179,6 +190,14 @@ impl Repository {
     /// A file as it is staged in the index; none when it is not.
     pub fn read_staged(&self, path: &str) -> Result<Option<Vec<u8>>> {
         history::read_staged(self.git()?, path)
+    }
+
+    /// Whether git tracks the file at this path, or anything below it.
+    pub fn is_tracked(&self, path: &str) -> Result<bool> {
+        check_path(path)?;
+        let index = index::read(self.git()?)?;
+        let below = format!("{path}/");
+        Ok(index.entry_by_path(path.into()).is_some() || index.prefixed_entries(below.as_str().into()).is_some())
     }
 
     /// How the working tree differs from HEAD's tree, by path, ignored files left out. An untracked folder is listed
@@ -377,5 +396,19 @@ mod tests {
         assert_eq!(repository.read_staged("a").unwrap().unwrap(), b"2");
         assert_eq!(repository.read_staged("noted").unwrap(), None);
         assert_eq!(repository.read_staged("none").unwrap(), None);
+    }
+
+    #[test]
+    fn tracked_is_what_the_index_has_and_what_lies_above_it() {
+        let sample = Sample::with(&[("data/a.csv", "1"), ("data.csv", "2")]);
+        let repository = sample.open();
+        for tracked in ["data", "data/a.csv", "data.csv"] {
+            assert!(repository.is_tracked(tracked).unwrap(), "{tracked}");
+        }
+        sample.write("data/b.csv", "3");
+        for untracked in ["data/b.csv", "dat", "data/a", "other"] {
+            assert!(!repository.is_tracked(untracked).unwrap(), "{untracked}");
+        }
+        assert!(repository.is_tracked("../x").is_err());
     }
 }

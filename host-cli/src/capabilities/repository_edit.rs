@@ -190,6 +190,55 @@ pub fn stage(repository: &Repository, entries: &[Staged]) -> Result<()> {
     }
 }
 
+/// Checks out a commit with HEAD detached, as `git switch --detach` does. [`Error::Conflict`], and nothing done, when git
+/// refuses: it would overwrite what is not committed, or a file that it does not track, ignored ones included.
+pub fn switch_detached(repository: &Repository, commit: &str) -> Result<()> {
+    let git = repository.git()?;
+    let id = object_id(git, commit)?;
+    expect_kind(git, id, Kind::Commit)?;
+    let id = id.to_string();
+    // git's own advice on detached heads is not for its users here.
+    let arguments = ["switch", "--quiet", "--detach", "--no-overwrite-ignore", "--no-recurse-submodules", &id];
+    match command::git(repository.root(), &arguments, b"") {
+        Err(Error::Other(words))
+            if words.contains("would be overwritten") || words.contains("would lose untracked") =>
+        {
+            Err(Error::Conflict(overwritten(&words)))
+        }
+        other => other.map(drop),
+    }
+}
+
+/// What git says of files that it would overwrite, on one line: its first sentence, and their names.
+fn overwritten(words: &str) -> String {
+    let words = words.split_once("error: ").map_or(words, |(_, words)| words);
+    let mut lines = words.lines();
+    let what = lines.next().unwrap_or_default().trim_end_matches(':');
+    let names: Vec<_> =
+        lines.take_while(|line| line.starts_with('\t')).map(|line| format!("`{}`", line.trim())).collect();
+    let more = names.len().saturating_sub(10);
+    let shown = names.into_iter().take(10).collect::<Vec<_>>().join(", ");
+    if more > 0 { format!("{what}: {shown} and {more} more") } else { format!("{what}: {shown}") }
+}
+
+/// Sets, or removes, a value of the repository's own configuration. Only keys that begin with `aurum.` are Aurum's: others name
+/// programs that git runs.
+pub fn set_local_setting(repository: &Repository, key: &str, value: Option<&str>) -> Result<()> {
+    if !key.starts_with("aurum.") || key.contains(['\n', '\0']) || value.is_some_and(|value| value.contains('\0')) {
+        return Err(Error::Other(format!("`{}` is no key of Aurum's", key.escape_debug())));
+    }
+    let root = repository.root();
+    repository.git()?;
+    match value {
+        Some(value) => command::git(root, &["config", "--local", "--replace-all", key, value], b"").map(drop),
+        // One that is not set can't be unset; what matters is that it is gone.
+        None => match command::git(root, &["config", "--local", "--unset-all", key], b"") {
+            Err(Error::Other(words)) if words.trim_end().ends_with("failed:") => Ok(()),
+            other => other.map(drop),
+        },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -505,5 +554,61 @@ mod tests {
         assert!(stage(&repository, &[Staged { path: "x".into(), blob: Some("1".repeat(40)) }]).is_err());
         fs::write(sample.root().join(".git/index.lock"), "").unwrap();
         assert!(matches!(stage(&repository, &[Staged { path, blob: Some(blob) }]), Err(Error::Conflict(_))));
+    }
+
+    #[test]
+    fn switching_detaches_head_and_never_overwrites_what_is_not_in_git() {
+        let sample = Sample::with(&[("a", "1")]);
+        let first = sample.git(&["rev-parse", "HEAD"]);
+        sample.write("a", "2");
+        sample.write("b", "2");
+        sample.git(&["add", "."]);
+        sample.git(&["commit", "-qm", "second"]);
+        let second = sample.git(&["rev-parse", "HEAD"]);
+        let repository = sample.open();
+        switch_detached(&repository, &first).unwrap();
+        let head = repository.head().unwrap();
+        assert_eq!((head.commit, head.branch), (Some(first.clone()), None));
+        assert_eq!(sample.git(&["rev-parse", "main"]), second);
+        assert_eq!(fs::read_to_string(sample.root().join("a")).unwrap(), "1");
+        sample.git(&["switch", "-q", "-"]);
+        assert_eq!(repository.head().unwrap().branch.as_deref(), Some("main"));
+
+        sample.git(&["switch", "-q", "--detach", &first]);
+        for ignored in [false, true] {
+            sample.write("b", "mine");
+            if ignored {
+                fs::write(sample.root().join(".git/info/exclude"), "b\n").unwrap();
+            }
+            let error = switch_detached(&repository, &second).unwrap_err();
+            assert!(
+                matches!(&error, Error::Conflict(words) if words.contains("`b`") && !words.contains('\n')),
+                "{error}"
+            );
+            assert_eq!(fs::read_to_string(sample.root().join("b")).unwrap(), "mine");
+        }
+        assert!(matches!(switch_detached(&repository, "HEAD"), Err(Error::Other(_))));
+        let tree = sample.git(&["rev-parse", "HEAD^{tree}"]);
+        assert!(switch_detached(&repository, &tree).is_err());
+    }
+
+    #[test]
+    fn settings_are_aurums_own_and_this_repositorys_alone() {
+        let sample = Sample::empty();
+        let set = |key: &str, value: Option<&str>| set_local_setting(&sample.open(), key, value);
+        set("aurum.data.Adult Data.v1.path", Some("/mnt/a b \"c\"\n")).unwrap();
+        let read = |key: &str| sample.open().setting(key).unwrap();
+        assert_eq!(read("aurum.data.Adult Data.v1.path").as_deref(), Some("/mnt/a b \"c\"\n"));
+        assert!(sample.open().remembers_path(std::path::Path::new("/mnt/a b \"c\"\n")).unwrap());
+        assert!(!sample.open().remembers_path(std::path::Path::new("/mnt")).unwrap());
+        set("aurum.data.Adult Data.v1.path", Some("/other")).unwrap();
+        assert_eq!(read("aurum.data.Adult Data.v1.path").as_deref(), Some("/other"));
+        for _ in 0..2 {
+            set("aurum.data.Adult Data.v1.path", None).unwrap();
+        }
+        assert_eq!(read("aurum.data.Adult Data.v1.path"), None);
+        for key in ["core.fsmonitor", "aurumx.y", "", "aurum.a\nb.c", "aurum."] {
+            assert!(set(key, Some("x")).is_err(), "{key}");
+        }
     }
 }

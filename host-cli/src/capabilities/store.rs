@@ -9,7 +9,13 @@ use sha2::{Digest, Sha256};
 
 use super::{Error, Result};
 
-const PIECE: usize = 1 << 20;
+/// Small enough to be still in the processor's cache when it is written, after it was hashed.
+pub(crate) const PIECE: usize = 256 << 10;
+/// What the names of temporaries begin with.
+const NEW: &str = "new-";
+
+/// A SHA-256.
+pub(crate) type Hash = [u8; 32];
 
 /// What the store keeps.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,37 +40,45 @@ impl Store {
 
     /// Reads the stream to its end, keeps its bytes, and returns once they are on stable storage under their name.
     pub fn add(&self, bytes: &mut dyn Read) -> Result<Stored> {
-        let failed =
-            |error: io::Error| Error::io(format_args!("adding to the store `{}`", self.folder.display()), &error);
-        make_folder(&self.folder).map_err(failed)?;
-        let mut temporary = tempfile::Builder::new().prefix("new-").tempfile_in(&self.folder).map_err(failed)?;
-        let (digest, size) = self.copy(bytes, temporary.as_file_mut())?;
-        let path = self.path(&digest)?;
-        self.keep(temporary, &path, size).map_err(failed)?;
-        Ok(Stored { digest, size })
+        let mut temporary = self.temporary()?;
+        let file = temporary.as_file_mut();
+        let (hash, size) = hash_stream(
+            bytes,
+            &mut Vec::new(),
+            |piece| file.write_all(piece).map_err(|error| self.failed("writing to", &error)),
+            |error| Error::io("reading what is to be stored", error),
+        )?;
+        self.keep(temporary, &hash, size)?;
+        Ok(Stored { digest: digest_of(&hash), size })
     }
 
-    fn copy(&self, bytes: &mut dyn Read, file: &mut File) -> Result<(String, u64)> {
-        let mut piece = vec![0; PIECE];
-        let mut hash = Sha256::new();
-        let mut size = 0;
-        loop {
-            let count = match bytes.read(&mut piece) {
-                Ok(0) => break,
-                Ok(count) => count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(Error::io("reading what is to be stored", &error)),
-            };
-            hash.update(&piece[..count]);
-            file.write_all(&piece[..count])
-                .map_err(|error| Error::io(format_args!("writing to the store `{}`", self.folder.display()), &error))?;
-            size += count as u64;
-        }
-        Ok((format!("sha256:{}", hexadecimal(&hash.finalize())), size))
+    /// An empty file within the store, which is made if there is none yet.
+    pub(crate) fn temporary(&self) -> Result<tempfile::NamedTempFile> {
+        self.make_folder()?;
+        let made = tempfile::Builder::new().prefix(NEW).tempfile_in(&self.folder);
+        made.map_err(|error| self.failed("adding to", &error))
+    }
+
+    /// An empty folder within the store, which is made if there is none yet.
+    pub(crate) fn temporary_folder(&self) -> Result<tempfile::TempDir> {
+        self.make_folder()?;
+        let made = tempfile::Builder::new().prefix(NEW).tempdir_in(&self.folder);
+        made.map_err(|error| self.failed("adding to", &error))
+    }
+
+    /// Makes the store's folder the first time, and its name durable with it.
+    fn make_folder(&self) -> Result<()> {
+        make_folder(&self.folder).map_err(|error| self.failed("adding to", &error))
+    }
+
+    /// Puts the temporary in its place, and returns once it is there for good.
+    pub(crate) fn keep(&self, temporary: tempfile::NamedTempFile, hash: &Hash, size: u64) -> Result<()> {
+        let path = self.objects().join(object_name(hash));
+        self.place(temporary, &path, size).map_err(|error| self.failed("adding to", &error))
     }
 
     /// Gives the temporary its name, or drops it when the same content is there already.
-    fn keep(&self, temporary: tempfile::NamedTempFile, path: &Path, size: u64) -> io::Result<()> {
+    fn place(&self, temporary: tempfile::NamedTempFile, path: &Path, size: u64) -> io::Result<()> {
         match File::open(path) {
             Ok(there) if there.metadata()?.len() == size => {
                 // It may be so new that the process which added it has not synced it yet.
@@ -92,6 +106,15 @@ impl Store {
         Ok(self.open(digest)?.is_some())
     }
 
+    /// Whether the content is there and of that size, so not torn by a power cut.
+    pub(crate) fn has_whole(&self, digest: &str, size: u64) -> Result<bool> {
+        match fs::symlink_metadata(self.path(digest)?) {
+            Ok(found) => Ok(found.is_file() && found.len() == size),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(Error::io(format_args!("looking for `{digest}` in the store"), &error)),
+        }
+    }
+
     /// The content, from its start; none when it is not there.
     pub fn open(&self, digest: &str) -> Result<Option<File>> {
         match File::open(self.path(digest)?) {
@@ -103,24 +126,94 @@ impl Store {
 
     /// Where the content is, or would be.
     pub fn path(&self, digest: &str) -> Result<PathBuf> {
-        let digits = digest.strip_prefix("sha256:").filter(|digits| {
-            digits.len() == 64 && digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
-        });
-        let digits = digits.ok_or_else(|| Error::Other(format!("`{}` is not a digest", digest.escape_debug())))?;
-        let (folder, name) = digits.split_at(2);
-        Ok(self.folder.join("sha256").join(folder).join(name))
+        Ok(self.objects().join(object_name(&parse_digest(digest)?)))
+    }
+
+    /// The folder that all contents are below.
+    pub(crate) fn objects(&self) -> PathBuf {
+        self.folder.join("sha256")
+    }
+
+    /// Where the store is.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(crate) fn failed(&self, doing: &str, error: &io::Error) -> Error {
+        Error::io(format_args!("{doing} the store `{}`", self.folder.display()), error)
     }
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+/// Hashes a stream to its end, handing on each piece of it; also tells how long it was. The buffer is for who has many.
+pub(crate) fn hash_stream(
+    bytes: &mut dyn Read,
+    buffer: &mut Vec<u8>,
+    mut take: impl FnMut(&[u8]) -> Result<()>,
+    unreadable: impl Fn(&io::Error) -> Error,
+) -> Result<(Hash, u64)> {
+    let piece = make_room(buffer);
+    let mut hash = Sha256::new();
+    let mut size = 0;
+    loop {
+        let count = match bytes.read(piece) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(unreadable(&error)),
+        };
+        hash.update(&piece[..count]);
+        take(&piece[..count])?;
+        size += count as u64;
+    }
+    Ok((hash.finalize().into(), size))
 }
 
-/// Makes the store's folder the first time, and its name durable with it.
+/// The buffer, as long as a piece.
+pub(crate) fn make_room(buffer: &mut Vec<u8>) -> &mut [u8] {
+    if buffer.len() < PIECE {
+        buffer.resize(PIECE, 0);
+    }
+    &mut buffer[..PIECE]
+}
+
+/// `sha256:` and 64 digits.
+pub(crate) fn digest_of(hash: &Hash) -> String {
+    format!("sha256:{}", hexadecimal(hash))
+}
+
+/// The opposite of [`digest_of`].
+pub(crate) fn parse_digest(digest: &str) -> Result<Hash> {
+    let value = |digit: u8| match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    };
+    let parse = || {
+        let (pairs, []) = digest.strip_prefix("sha256:")?.as_bytes().as_chunks::<2>() else { return None };
+        let bytes =
+            pairs.iter().map(|&[high, low]| Some(value(high)? << 4 | value(low)?)).collect::<Option<Vec<_>>>()?;
+        bytes.try_into().ok()
+    };
+    parse().ok_or_else(|| Error::Other(format!("`{}` is not a digest", digest.escape_debug())))
+}
+
+/// Where a content is within [`Store::objects`].
+pub(crate) fn object_name(hash: &Hash) -> String {
+    let mut name = hexadecimal(hash);
+    name.insert(2, '/');
+    name
+}
+
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
+    let mut text = String::with_capacity(2 * bytes.len() + 1);
+    for byte in bytes {
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 15));
+    }
+    text
+}
+
 fn make_folder(folder: &Path) -> io::Result<()> {
     let missing: Vec<_> =
         folder.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()).collect();
@@ -128,7 +221,8 @@ fn make_folder(folder: &Path) -> io::Result<()> {
     missing.iter().filter_map(|folder| folder.parent()).try_for_each(sync_folder)
 }
 
-fn sync_folder(folder: &Path) -> io::Result<()> {
+/// Makes the names within a folder durable.
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })?.sync_all()
 }
 

@@ -1,11 +1,13 @@
 //! The files of the project's working tree.
 
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, OpenOptions, Permissions};
+use cap_std::fs::{Dir, OpenOptions};
+use rustix::fs::{FlockOperation, Mode, OFlags};
 
 use super::paths::check_path;
 use super::{Error, Result};
@@ -90,23 +92,62 @@ impl Workspace {
         self.root.create_dir_all(path).map_err(|error| failure("making the folder", path, &error))
     }
 
-    /// Writes a whole file into a folder that there is: readers see the former content or the new one, even after a power
-    /// cut. An existing file keeps its mode; a link is replaced, not followed.
+    /// Writes a whole file into a folder that there is: readers see the former content or the new one, even after a
+    /// power cut. An existing file keeps its mode; a link is replaced, not followed.
     pub fn write(&self, path: &str, contents: &[u8]) -> Result<()> {
         check_path(path)?;
         self.replace(path, contents).map_err(|error| failure("writing", path, &error))
     }
 
+    /// The same if the file's content is `expected` now (none: if there is no file), else [`Error::Conflict`]. Of
+    /// several processes that do this at once, one is first.
+    pub fn exchange(&self, path: &str, expected: Option<&[u8]>, contents: &[u8]) -> Result<()> {
+        check_path(path)?;
+        // Opened anew: a lock belongs to an opening, which a clone would share, and the root is not opened for one. The
+        // kernel lets go of it when this is closed. Where a file system has no locks, this is as good as reading first.
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = rustix::fs::openat(&self.root, ".", flags, Mode::empty())
+            .map_err(|error| failure("writing", path, &error.into()))?;
+        let _ = rustix::fs::flock(&root, FlockOperation::LockExclusive);
+        if self.read(path)?.as_deref() != expected {
+            return Err(Error::Conflict(format!("`{path}` has changed meanwhile")));
+        }
+        self.write(path, contents)
+    }
+
     fn replace(&self, path: &str, contents: &[u8]) -> io::Result<()> {
-        // One handle for the temporary and its final name: a parent swapped for another in between can't part them.
-        let (folder, name) = match path.rsplit_once('/') {
+        let (folder, name) = self.folder_of(path)?;
+        let former = present(folder.symlink_metadata(name))?.filter(cap_std::fs::Metadata::is_file);
+        let mut temporary = Temporary::new(&folder)?;
+        temporary.file.write_all(contents)?;
+        if let Some(former) = former {
+            temporary.file.set_permissions(former.permissions().into_std(&temporary.file)?)?;
+        }
+        temporary.place(name)
+    }
+
+    /// Hands out an empty file beside a path, and puts it there, in place of what stands there, once `fill` has filled
+    /// it: complete, on stable storage, with the permissions of a new file. When `fill` fails or answers none, nothing
+    /// has changed. The folder has to be there; a link is replaced, not followed.
+    pub fn receive<T>(&self, path: &str, fill: impl FnOnce(&mut File) -> Result<Option<T>>) -> Result<Option<T>> {
+        check_path(path)?;
+        let failed = |error: io::Error| failure("writing", path, &error);
+        // What is to come may be long in coming: better to know now.
+        if self.inspect(path)? == Some(Kind::Directory) {
+            return Err(failed(io::ErrorKind::IsADirectory.into()));
+        }
+        let (folder, name) = self.folder_of(path).map_err(failed)?;
+        let mut temporary = Temporary::new(&folder).map_err(failed)?;
+        let Some(filled) = fill(&mut temporary.file)? else { return Ok(None) };
+        temporary.place(name).map_err(failed)?;
+        Ok(Some(filled))
+    }
+
+    /// One handle for a temporary and its final name: a parent swapped for another in between can't part them.
+    fn folder_of<'p>(&self, path: &'p str) -> io::Result<(Dir, &'p str)> {
+        Ok(match path.rsplit_once('/') {
             Some((folder, name)) => (self.root.open_dir(folder)?, name),
             None => (self.root.try_clone()?, path),
-        };
-        let former = present(folder.symlink_metadata(name))?.filter(cap_std::fs::Metadata::is_file);
-        let temporary = fill_temporary(&folder, contents, former.map(|former| former.permissions()))?;
-        folder.rename(&temporary, &folder, name).inspect_err(|_| {
-            let _ = folder.remove_file(&temporary);
         })
     }
 
@@ -123,29 +164,42 @@ impl Workspace {
     }
 }
 
-/// Makes a file of a new name, complete and on stable storage.
-fn fill_temporary(folder: &Dir, contents: &[u8], permissions: Option<Permissions>) -> io::Result<String> {
-    static COUNTER: AtomicU32 = AtomicU32::new(0);
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    let (name, mut file) = loop {
-        let name = format!(".aurum-{}-{}.tmp", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
-        match folder.open_with(&name, &options) {
-            Ok(file) => break (name, file),
-            // A dead process of the same number left it behind.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
+/// A file of a new name, which is gone when this is dropped before it is placed.
+struct Temporary<'d> {
+    folder: &'d Dir,
+    name: String,
+    file: File,
+}
+
+impl<'d> Temporary<'d> {
+    fn new(folder: &'d Dir) -> io::Result<Self> {
+        static COUNTER: AtomicU32 = AtomicU32::new(0);
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        loop {
+            let name = format!(".aurum-{}-{}.tmp", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
+            match folder.open_with(&name, &options) {
+                Ok(file) => return Ok(Self { folder, name, file: file.into_std() }),
+                // A dead process of the same number left it behind.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
         }
-    };
-    let filled = file
-        .write_all(contents)
-        .and_then(|()| permissions.map_or(Ok(()), |permissions| file.set_permissions(permissions)))
-        .and_then(|()| file.sync_all());
-    match filled {
-        Ok(()) => Ok(name),
-        Err(error) => {
-            let _ = folder.remove_file(&name);
-            Err(error)
+    }
+
+    /// Gives it its name within the folder, once it is on stable storage.
+    fn place(mut self, name: &str) -> io::Result<()> {
+        self.file.sync_all()?;
+        self.folder.rename(&self.name, self.folder, name)?;
+        self.name.clear();
+        Ok(())
+    }
+}
+
+impl Drop for Temporary<'_> {
+    fn drop(&mut self) {
+        if !self.name.is_empty() {
+            let _ = self.folder.remove_file(&self.name);
         }
     }
 }
@@ -233,6 +287,44 @@ mod tests {
     }
 
     #[test]
+    fn what_is_received_appears_whole_or_not_at_all() {
+        let (folder, workspace) = project();
+        let root = folder.path().join("root");
+        let fill = |text: &'static str| move |file: &mut File| Ok(Some(file.write(text.as_bytes()).unwrap()));
+        assert!(workspace.receive("a/b", fill("x")).is_err(), "the folder is not made");
+        workspace.make_directory("a/folder").unwrap();
+        assert_eq!(workspace.receive("a/b", fill("one")).unwrap(), Some(3));
+        fs::set_permissions(root.join("a/b"), fs::Permissions::from_mode(0o755)).unwrap();
+        for failing in [true, false] {
+            let received = workspace.receive("a/b", |file| {
+                file.write_all(b"half").unwrap();
+                assert_eq!(fs::read(root.join("a/b")).unwrap(), b"one");
+                assert_eq!(fs::read_dir(root.join("a")).unwrap().count(), 3);
+                if failing { Err(Error::NoSpace("full".into())) } else { Ok(None::<()>) }
+            });
+            assert!(matches!((failing, received), (true, Err(Error::NoSpace(_))) | (false, Ok(None))));
+            assert_eq!(workspace.list_names("a").unwrap(), ["b", "folder"]);
+            assert_eq!(fs::read(root.join("a/b")).unwrap(), b"one");
+        }
+        let panicked = std::panic::AssertUnwindSafe(|| workspace.receive::<()>("a/b", |_| panic!("deliberate")));
+        assert!(std::panic::catch_unwind(panicked).is_err());
+        assert_eq!(workspace.list_names("a").unwrap(), ["b", "folder"], "no temporary is left");
+
+        assert!(workspace.receive::<()>("a/folder", |_| panic!("a folder stands there")).is_err());
+        symlink("../secret", root.join("a/link")).unwrap();
+        for path in ["a/b", "a/link", "top"] {
+            assert_eq!(workspace.receive(path, fill("new")).unwrap(), Some(3));
+            assert_eq!(workspace.read(path).unwrap().unwrap(), b"new");
+        }
+        let mode = |path: &str| fs::symlink_metadata(root.join(path)).unwrap().permissions().mode();
+        fs::write(root.join("ordinary"), "").unwrap();
+        assert_eq!([mode("a/b"), mode("a/link")], [mode("ordinary"); 2]);
+        symlink(folder.path(), root.join("out")).unwrap();
+        refused(&workspace.receive("out/new", fill("x")));
+        assert!(!folder.path().join("new").exists());
+    }
+
+    #[test]
     fn a_large_file_is_an_error() {
         let (folder, workspace) = project();
         let file = fs::File::create(folder.path().join("root/large")).unwrap();
@@ -285,7 +377,36 @@ mod tests {
             refused(&workspace.list_names(path));
             refused(&workspace.make_directory(path));
             refused(&workspace.write(path, b""));
+            refused(&workspace.receive(path, |_| Ok(Some(()))));
             refused(&workspace.remove(path));
         }
+    }
+
+    #[test]
+    fn of_many_that_exchange_at_once_none_loses_its_line() {
+        let (folder, workspace) = project();
+        assert!(matches!(workspace.exchange("f", Some(b""), b"x"), Err(Error::Conflict(_))));
+        workspace.exchange("f", None, b"").unwrap();
+        std::thread::scope(|scope| {
+            for line in 0..8 {
+                let root = folder.path().join("root");
+                scope.spawn(move || {
+                    // Another process has a workspace of its own.
+                    let workspace = Workspace::new(&root).unwrap();
+                    loop {
+                        let former = workspace.read("f").unwrap().unwrap();
+                        let contents = [former.as_slice(), format!("{line}\n").as_bytes()].concat();
+                        match workspace.exchange("f", Some(&former), &contents) {
+                            Err(Error::Conflict(_)) => {}
+                            other => return other.unwrap(),
+                        }
+                    }
+                });
+            }
+        });
+        let mut lines: Vec<_> =
+            fs::read_to_string(folder.path().join("root/f")).unwrap().lines().map(str::to_owned).collect();
+        lines.sort();
+        assert_eq!(lines, ["0", "1", "2", "3", "4", "5", "6", "7"]);
     }
 }

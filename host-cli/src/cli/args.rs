@@ -4,9 +4,14 @@ use std::path::PathBuf;
 
 use clap::{ColorChoice, Parser, Subcommand};
 
+use super::commands::completions::CompletionsArgs;
+use super::commands::data::DataArgs;
+use super::commands::export::ExportArgs;
 use super::commands::init::InitArgs;
+use super::commands::load::LoadArgs;
 use super::commands::metrics::MetricsArgs;
 use super::commands::recover::RecoverArgs;
+use super::commands::show::ShowArgs;
 
 /// Stated in the help of each command.
 pub(crate) const EXIT_STATUS: &str = "\
@@ -42,7 +47,7 @@ pub(crate) struct Global {
     /// Say nothing but the answer and errors
     #[arg(short, long, global = true, conflicts_with = "verbose", display_order = 902)]
     pub(crate) quiet: bool,
-    /// Say which project is used
+    /// Say which project is used, and which servers may be asked
     #[arg(short, long, global = true, display_order = 903)]
     pub(crate) verbose: bool,
 }
@@ -50,8 +55,13 @@ pub(crate) struct Global {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Init(InitArgs),
+    Data(DataArgs),
     Metrics(MetricsArgs),
+    Show(ShowArgs),
+    Load(LoadArgs),
+    Export(ExportArgs),
     Recover(RecoverArgs),
+    Completions(CompletionsArgs),
 }
 
 fn examples() -> String {
@@ -59,8 +69,12 @@ fn examples() -> String {
         "\
 Examples:
   au init                     Make a project of this folder
+  au data add adult.data      Keep track of the data that runs use
   python src/experiment.py    Run a script that says `import aurum as au`
   au metrics                  Compare what the runs came to
+  au show @                   See all about the latest
+  au load acfdf6cd            Go back to one: its code, data and models
+  au export acfdf6cd          Pack one up, to be sent and run elsewhere
 
 {EXIT_STATUS}"
     )
@@ -105,9 +119,30 @@ mod tests {
 
     #[test]
     fn each_command_has_examples_and_states_its_exit_status() {
-        for command in Args::command().get_subcommands_mut() {
+        fn check(command: &mut clap::Command) {
+            // Before the help is made: that adds clap's own command `help`.
+            command.get_subcommands_mut().for_each(check);
             let help = command.render_long_help().to_string();
             assert!(help.contains("Examples:") && help.contains(EXIT_STATUS), "{help}");
         }
+        check(&mut Args::command());
+    }
+
+    #[test]
+    fn a_group_of_commands_alone_is_answered_with_its_help() {
+        for line in [&["au"][..], &["au", "data"]] {
+            let answer = refused(line);
+            assert_eq!(answer.kind(), ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand);
+            assert!(answer.to_string().contains("Commands:"), "{answer}");
+        }
+    }
+
+    #[test]
+    fn the_commands_other_names_are_understood() {
+        for line in [["au", "data", "list"], ["au", "data", "ls"]] {
+            assert!(Args::try_parse_from(line).is_ok());
+        }
+        assert!(Args::try_parse_from(["au", "data", "remove", "a"]).is_ok());
+        assert!(refused(&["au", "data", "statsu"]).to_string().contains("'status'"));
     }
 }

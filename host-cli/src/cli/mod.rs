@@ -9,9 +9,11 @@ use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::error::ContextValue;
 
 use self::args::Args;
 use self::ui::Ui;
+use crate::capabilities::remote;
 use crate::{Failure, FailureKind};
 
 /// Exit status for a command that could not do what it was asked to.
@@ -24,7 +26,7 @@ pub fn main() -> ExitCode {
     let (mut out, mut err) = (BufWriter::new(io::stdout()), io::stderr());
     let args = match Args::try_parse() {
         Ok(args) => args,
-        Err(answer) => return explain(&answer, &mut out, &mut err),
+        Err(answer) => return explain(&without_secrets(answer), &mut out, &mut err),
     };
     let mut ui = Ui::new(&args.global, &mut out, &mut err);
     match commands::dispatch(&args, &mut ui).and_then(|()| Ok(ui.flush()?)) {
@@ -46,6 +48,19 @@ fn explain(answer: &clap::Error, out: &mut dyn Write, err: &mut dyn Write) -> Ex
         _ if answer.use_stderr() => USAGE.into(),
         _ => ExitCode::SUCCESS,
     }
+}
+
+/// The same answer, with what opens an address taken out of what it quotes.
+fn without_secrets(mut answer: clap::Error) -> clap::Error {
+    let quoted = |value: &ContextValue| match value {
+        ContextValue::String(text) if text.contains("://") => Some(ContextValue::String(remote::public_url(text))),
+        _ => None,
+    };
+    let public: Vec<_> = answer.context().filter_map(|(kind, value)| Some((kind, quoted(value)?))).collect();
+    for (kind, value) in public {
+        answer.insert(kind, value);
+    }
+    answer
 }
 
 /// Why a command stops.
@@ -83,6 +98,20 @@ impl From<io::Error> for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_in_the_wrong_place_is_quoted_without_what_opens_it() {
+        for line in [
+            &["au", "https://user:hunter2@example.org/a?sig=hunter2"][..],
+            &["au", "data", "https://user:hunter2@example.org/a?sig=hunter2"],
+            &["au", "init", "https://user:hunter2@example.org/a?sig=hunter2"],
+            &["au", "--color=https://user:hunter2@example.org/a?sig=hunter2", "init"],
+        ] {
+            let answer = Args::try_parse_from(line).map(|_| ()).expect_err("no command takes it");
+            let text = without_secrets(answer).to_string();
+            assert!(text.contains("https://example.org/a") && !text.contains("hunter2"), "{text}");
+        }
+    }
 
     #[test]
     fn only_a_mistake_in_the_call_ends_in_two() {

@@ -14,6 +14,7 @@ from _collections_abc import Mapping as _Mapping
 from . import _aurum, _streams
 from ._aurum import (
     Parameters,
+    dataset,
     end_experiment,
     load_model,
     log,
@@ -23,6 +24,7 @@ from ._aurum import (
     register_metrics,
     save_model,
     start,
+    use_datasets,
 )
 from ._aurum import __version__ as __version__
 from ._aurum import parameter as __getattr__
@@ -30,9 +32,11 @@ from ._errors import (
     AmbiguousExperimentError,
     AurumError,
     InvalidValueError,
+    MissingDataError,
     NoModelError,
     NotAProjectError,
     UnavailableError,
+    UnknownDatasetError,
     UnknownExperimentError,
     UnknownParameterError,
 )
@@ -41,12 +45,15 @@ __all__ = [
     "AmbiguousExperimentError",
     "AurumError",
     "InvalidValueError",
+    "MissingDataError",
     "NoModelError",
     "NotAProjectError",
     "Parameters",
     "UnavailableError",
+    "UnknownDatasetError",
     "UnknownExperimentError",
     "UnknownParameterError",
+    "dataset",
     "end_experiment",
     "load_model",
     "load_weights",
@@ -59,6 +66,7 @@ __all__ = [
     "save_model",
     "save_weights",
     "start",
+    "use_datasets",
 ]
 
 load_weights = load_model

@@ -2,6 +2,7 @@ from typing import Any
 
 from ._aurum import Parameters as Parameters
 from ._aurum import __version__ as __version__
+from ._aurum import dataset as dataset
 from ._aurum import end_experiment as end_experiment
 from ._aurum import load_model as load_model
 from ._aurum import log as log
@@ -11,12 +12,15 @@ from ._aurum import register_metric as register_metric
 from ._aurum import register_metrics as register_metrics
 from ._aurum import save_model as save_model
 from ._aurum import start as start
+from ._aurum import use_datasets as use_datasets
 from ._errors import AmbiguousExperimentError as AmbiguousExperimentError
 from ._errors import AurumError as AurumError
 from ._errors import InvalidValueError as InvalidValueError
+from ._errors import MissingDataError as MissingDataError
 from ._errors import NoModelError as NoModelError
 from ._errors import NotAProjectError as NotAProjectError
 from ._errors import UnavailableError as UnavailableError
+from ._errors import UnknownDatasetError as UnknownDatasetError
 from ._errors import UnknownExperimentError as UnknownExperimentError
 from ._errors import UnknownParameterError as UnknownParameterError
 
@@ -24,12 +28,15 @@ __all__ = [
     "AmbiguousExperimentError",
     "AurumError",
     "InvalidValueError",
+    "MissingDataError",
     "NoModelError",
     "NotAProjectError",
     "Parameters",
     "UnavailableError",
+    "UnknownDatasetError",
     "UnknownExperimentError",
     "UnknownParameterError",
+    "dataset",
     "end_experiment",
     "load_model",
     "load_weights",
@@ -42,6 +49,7 @@ __all__ = [
     "save_model",
     "save_weights",
     "start",
+    "use_datasets",
 ]
 
 load_weights = load_model

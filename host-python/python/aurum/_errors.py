@@ -29,6 +29,14 @@ class NoModelError(AurumError, LookupError):
     """There is no model to load."""
 
 
+class UnknownDatasetError(AurumError, LookupError):
+    """No dataset answers to the name."""
+
+
+class MissingDataError(AurumError, FileNotFoundError):
+    """A dataset's content is neither at its place nor in the store."""
+
+
 class UnavailableError(AurumError, OSError):
     """Something that Aurum needs, such as the disk or git, failed it."""
 

@@ -3,3 +3,4 @@
 import { denied } from './error.mjs';
 
 export const stat = (url) => denied(`remote: ${new URL(url).hostname}`);
+export const fetch = stat;

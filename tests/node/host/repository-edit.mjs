@@ -9,6 +9,8 @@ export const commit = refuse;
 export const setReference = refuse;
 export const removeReferences = refuse;
 export const stage = refuse;
+export const switchDetached = refuse;
+export const setLocalSetting = refuse;
 
 export class TreeEdit {
   static begin = refuse;

@@ -92,6 +92,10 @@ export function readStaged(path) {
   return git.bytes(['cat-file', 'blob', `:0:${path}`], { absent: [FAILED] });
 }
 
+export function isTracked(path) {
+  return git.list(['ls-files', '-z', '--', path]).length > 0;
+}
+
 // What it takes to keep the working tree, this host does not give.
 const refuse = () => denied('changes');
 

@@ -6,4 +6,5 @@ const refuse = () => denied('workspace-edit');
 
 export const makeDirectory = refuse;
 export const write = refuse;
+export const exchange = refuse;
 export const remove = refuse;

@@ -1,8 +1,13 @@
 //! One file a command: its arguments, and a function that calls the tracker and shows the answer.
 
+pub(crate) mod completions;
+pub(crate) mod data;
+pub(crate) mod export;
 pub(crate) mod init;
+pub(crate) mod load;
 pub(crate) mod metrics;
 pub(crate) mod recover;
+pub(crate) mod show;
 
 use std::path::{Path, PathBuf};
 use std::{env, io};
@@ -19,8 +24,13 @@ pub(crate) fn dispatch(args: &Args, ui: &mut Ui<'_>) -> Result<()> {
     let folder = enter(args.global.directory.as_deref())?;
     match &args.command {
         Command::Init(args) => at(&folder, ui, |ui, tracker| init::init(ui, tracker, args)),
+        Command::Data(args) => data::data(ui, &project(&folder)?, args),
         Command::Metrics(args) => at(&project(&folder)?, ui, |ui, tracker| metrics::metrics(ui, tracker, args)),
+        Command::Show(args) => at(&project(&folder)?, ui, |ui, tracker| show::show(ui, tracker, args)),
+        Command::Load(args) => at(&project(&folder)?, ui, |ui, tracker| load::load(ui, tracker, args)),
+        Command::Export(args) => at(&project(&folder)?, ui, |ui, tracker| export::export(ui, tracker, args, &folder)),
         Command::Recover(args) => at(&project(&folder)?, ui, |ui, tracker| recover::recover(ui, tracker, args)),
+        Command::Completions(args) => completions::completions(ui, args),
     }
 }
 
@@ -53,10 +63,20 @@ fn project(folder: &Path) -> Result<PathBuf, Failure> {
     })
 }
 
-/// Opens the tracker, acts, and tells what the core warned of meanwhile, whatever came of it.
+/// What most commands need: everything on this computer.
 fn at(root: &Path, ui: &mut Ui<'_>, act: impl FnOnce(&mut Ui<'_>, &mut Tracker) -> Result<()>) -> Result<()> {
+    at_with(root, Grants::local(), ui, act)
+}
+
+/// Opens the tracker, acts, and tells what the core warned of meanwhile, whatever came of it.
+fn at_with(
+    root: &Path,
+    grants: Grants,
+    ui: &mut Ui<'_>,
+    act: impl FnOnce(&mut Ui<'_>, &mut Tracker) -> Result<()>,
+) -> Result<()> {
     ui.detail(&format!("In `{}`", root.display()));
-    let mut tracker = Tracker::open(root, Grants::local(), Interpreter::none())?;
+    let mut tracker = Tracker::open(root, grants, Interpreter::none())?;
     let result = act(ui, &mut tracker);
     ui.warnings(&tracker.take_warnings());
     result

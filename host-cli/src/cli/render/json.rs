@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{escape, unexpected};
@@ -38,6 +39,14 @@ impl<'a> Array<'a> {
     pub(crate) fn end(self) -> io::Result<()> {
         self.out.write_all(if self.empty { b"[]\n" } else { b"\n]\n" })
     }
+}
+
+/// Writes one object on as many lines as it has values, each of them exact.
+pub(crate) fn write_object(out: &mut dyn Write, object: &str, terminal: bool) -> Result<()> {
+    let value: Value = serde_json::from_str(object).map_err(|error| unexpected(&error))?;
+    let pretty = serde_json::to_string_pretty(&value).map_err(|error| unexpected(&error))?;
+    let pretty = if terminal { escape::json(&pretty) } else { Cow::Borrowed(pretty.as_str()) };
+    Ok(writeln!(out, "{pretty}")?)
 }
 
 #[cfg(test)]
@@ -82,5 +91,19 @@ mod tests {
         let mut out = Vec::new();
         assert!(Array::new(&mut out, false).page("{").is_err());
         assert!(out.is_empty());
+    }
+
+    #[test]
+    fn an_object_is_spread_out_and_no_value_changed() {
+        let object = "{\"b\":[0.1000000000000000055511151231257827,1e400],\"a\":\"\u{9b}\"}";
+        let written = |terminal| {
+            let mut out = Vec::new();
+            write_object(&mut out, object, terminal).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let expected =
+            "{\n  \"a\": \"\u{9b}\",\n  \"b\": [\n    0.1000000000000000055511151231257827,\n    1e+400\n  ]\n}\n";
+        assert_eq!(written(false), expected);
+        assert_eq!(written(true), expected.replace('\u{9b}', "\\u009b"));
     }
 }

@@ -22,6 +22,15 @@ pub(crate) fn status(status: &str) -> Option<Style> {
     }
 }
 
+/// How the state of a dataset is shown; what is as it was is not marked.
+pub(crate) fn state(state: &str) -> Option<Style> {
+    match state {
+        "changed" => Some(AnsiColor::Yellow.on_default()),
+        "missing" => Some(AnsiColor::Red.on_default()),
+        _ => None,
+    }
+}
+
 /// Whether there are colours at all. None by default.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Palette {

@@ -4,18 +4,15 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
-use clap::builder::styling::Style;
 use serde_json::Value;
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+use super::grid::{self, Cell, Column, Grid};
 use super::style::{self, Palette};
 use super::value::{self, Shown};
-use super::{Row, SHORT, escape};
+use super::{Row, SHORT};
 
 /// Room for a cell; longer texts are cut.
 const WIDEST: usize = 40;
-const GAP: usize = 2;
-const MISSING: &str = "-";
 /// The columns that each table may have. A parameter or metric named like one of them is told apart.
 const FIXED: [&str; 5] = ["id", "name", "status", "started", "duration"];
 
@@ -31,61 +28,22 @@ pub(crate) struct Choice {
 
 /// Writes the rows in their order and gives the names of the columns that there was no room for.
 pub(crate) fn write(out: &mut dyn Write, rows: &[Row], choice: &Choice) -> io::Result<Vec<String>> {
-    let mut columns = columns(rows, choice.all);
-    let left_out = columns.split_off(fitting(&columns, choice.width.unwrap_or(usize::MAX)));
-    let heading = |column: &Column| Cell { style: Some(style::HEADING), ..column.heading.clone() };
-    write_line(out, &columns, heading, choice.palette)?;
-    for at in 0..rows.len() {
-        write_line(out, &columns, |column| column.cells[at].clone(), choice.palette)?;
-    }
-    Ok(left_out.into_iter().map(|column| column.heading.text).collect())
-}
-
-struct Column {
-    heading: Cell,
-    cells: Vec<Cell>,
-    width: usize,
-}
-
-#[derive(Clone)]
-struct Cell {
-    text: String,
-    right: bool,
-    style: Option<Style>,
-}
-
-impl Cell {
-    fn text(text: impl Into<String>) -> Self {
-        Self { text: text.into(), right: false, style: None }
-    }
-}
-
-impl Column {
-    fn new(heading: &str, cells: impl Iterator<Item = Option<Cell>>) -> Self {
-        let mut cells: Vec<_> = cells.collect();
-        // Numbers go to the right wherever they stand; what is missing and the heading follow the rest of the column.
-        let right = cells.iter().flatten().all(|cell| cell.right) && cells.iter().any(Option::is_some);
-        let cells: Vec<_> = cells
-            .drain(..)
-            .map(|cell| cell.unwrap_or_else(|| Cell { right, ..Cell::text(MISSING) }))
-            .map(|cell| Cell { text: cut(cell.text), ..cell })
-            .collect();
-        let heading = Cell { right, ..Cell::text(cut(escape::text(heading).into_owned())) };
-        let width = cells.iter().chain([&heading]).map(|cell| cell.text.width()).max().unwrap_or(0);
-        Self { heading, cells, width }
-    }
+    let mut columns: Vec<_> = columns(rows, choice.all).into_iter().map(|column| column.cut(WIDEST)).collect();
+    let left_out = columns.split_off(grid::fitting(&columns, choice.width.unwrap_or(usize::MAX)));
+    Grid::new(columns, choice.palette).write(out)?;
+    Ok(left_out.iter().map(|column| column.heading().to_owned()).collect())
 }
 
 fn columns(rows: &[Row], all: bool) -> Vec<Column> {
     let length = id_length(rows);
     let mut columns = vec![Column::new("id", rows.iter().map(|row| Some(Cell::text(id(&row.id, length)))))];
     if rows.iter().any(|row| row.name.is_some()) {
-        let name = |row: &Row| row.name.as_deref().map(|name| Cell::text(escape::text(name)));
+        let name = |row: &Row| row.name.as_deref().map(Cell::text);
         columns.push(Column::new("name", rows.iter().map(name)));
     }
     columns.push(Column::new("status", rows.iter().map(|row| Some(status(&row.status)))));
     columns.push(Column::new("started (UTC)", rows.iter().map(|row| Some(Cell::text(minute(&row.started))))));
-    let duration = |row: &Row| row.duration.map(|seconds| Cell { right: true, ..Cell::text(value::duration(seconds)) });
+    let duration = |row: &Row| row.duration.map(|seconds| Cell::number(value::duration(seconds)));
     columns.push(Column::new("duration", rows.iter().map(duration)));
 
     let (parameters, metrics) = (names(rows, |row| &row.parameters), names(rows, |row| &row.metrics));
@@ -112,10 +70,7 @@ fn values(
     of: impl Fn(&Row) -> &Values,
     show: impl Fn(&Value) -> Shown,
 ) -> Column {
-    let cell = |row| {
-        let shown = show(of(row).get(name)?);
-        Some(Cell { right: shown.number, ..Cell::text(shown.text) })
-    };
+    let cell = |row| Some(show(of(row).get(name)?).into());
     Column::new(heading, rows.iter().map(cell))
 }
 
@@ -143,65 +98,18 @@ fn id_length(rows: &[Row]) -> usize {
     if length == SHORT + 1 { length + 1 } else { length }
 }
 
-fn id(id: &str, length: usize) -> Cow<'_, str> {
+fn id(id: &str, length: usize) -> &str {
     let end = id.char_indices().nth(length).map_or(id.len(), |(end, _)| end);
-    escape::text(&id[..end])
+    &id[..end]
 }
 
 fn status(status: &str) -> Cell {
-    Cell { style: style::status(status), ..Cell::text(escape::text(status)) }
+    Cell::text(status).styled(style::status(status))
 }
 
 /// `2026-11-23T22:29:01.000Z` to the minute.
 fn minute(time: &str) -> String {
-    escape::text(time.get(..16).unwrap_or(time)).replacen('T', " ", 1)
-}
-
-/// Cuts a text that is too wide for a cell.
-fn cut(text: String) -> String {
-    if text.width() <= WIDEST {
-        return text;
-    }
-    let mut width = 1;
-    let end = text.char_indices().find_map(|(at, character)| {
-        width += character.width().unwrap_or(0);
-        (width > WIDEST).then_some(at)
-    });
-    format!("{}…", &text[..end.unwrap_or(text.len())])
-}
-
-/// The number of columns, from the left, for which there is room: the first at least.
-fn fitting(columns: &[Column], room: usize) -> usize {
-    let mut end = 0;
-    let fit = columns.iter().take_while(|column| {
-        end += column.width + if end > 0 { GAP } else { 0 };
-        end <= room
-    });
-    fit.count().max(1)
-}
-
-fn write_line(
-    out: &mut dyn Write,
-    columns: &[Column],
-    cell: impl Fn(&Column) -> Cell,
-    palette: Palette,
-) -> io::Result<()> {
-    let mut line = String::new();
-    // Blanks are written only before text, so that no line ends in them.
-    let mut blanks = 0;
-    for column in columns {
-        let cell = cell(column);
-        let rest = column.width.saturating_sub(cell.text.width());
-        let (before, after) = if cell.right { (rest, 0) } else { (0, rest) };
-        line.extend(std::iter::repeat_n(' ', blanks + before));
-        match cell.style {
-            Some(style) => line += &palette.paint(style, &cell.text),
-            None => line += &cell.text,
-        }
-        blanks = after + GAP;
-    }
-    line.push('\n');
-    out.write_all(line.as_bytes())
+    time.get(..16).unwrap_or(time).replacen('T', " ", 1)
 }
 
 #[cfg(test)]
@@ -209,8 +117,10 @@ fn write_line(
 mod tests {
     use clap::ColorChoice;
     use serde_json::json;
+    use unicode_width::UnicodeWidthStr;
 
     use super::*;
+    use crate::cli::render::escape;
 
     const A: &str = "acfdf6cd-1f1a-4929-b036-7b0a5399b0c6";
     const B: &str = "280459c5-b183-462d-b89e-e53019f81c88";
@@ -232,7 +142,7 @@ mod tests {
     }
 
     fn headings(rows: &[Row], all: bool) -> Vec<String> {
-        columns(rows, all).into_iter().map(|column| column.heading.text).skip(4).collect()
+        columns(rows, all).iter().map(|column| column.heading().to_owned()).skip(4).collect()
     }
 
     #[test]
@@ -292,18 +202,11 @@ acfdf6cd  -     finished  2026-11-23 22:29     1.2 s  0.973684      1  0.01  -  
     }
 
     #[test]
-    fn long_texts_are_cut() {
-        assert_eq!(cut("x".repeat(WIDEST)), "x".repeat(WIDEST));
-        assert_eq!(cut("x".repeat(WIDEST + 1)), "x".repeat(WIDEST - 1) + "…");
-        let wide = cut("学".repeat(WIDEST));
-        assert!(wide.ends_with("学…") && wide.width() <= WIDEST, "{wide}");
-    }
-
-    #[test]
     fn ids_are_long_enough_to_tell_runs_apart() {
         let ids = |ids: &[&str]| {
             let rows: Vec<_> = ids.iter().map(|id| row(id, json!({}), json!({}))).collect();
-            columns(&rows, false).remove(0).cells.into_iter().map(|cell| cell.text).collect::<Vec<_>>()
+            let (text, _) = table(&rows, &Choice { width: Some(1), ..Choice::default() });
+            text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>()
         };
         assert_eq!(ids(&[A, B]), ["acfdf6cd", "280459c5"]);
         assert_eq!(

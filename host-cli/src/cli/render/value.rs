@@ -5,6 +5,7 @@ use std::fmt::Write;
 use serde_json::Value;
 
 use super::escape;
+use super::grid::Cell;
 
 /// Significant digits of floats.
 const DIGITS: usize = 6;
@@ -16,6 +17,12 @@ const LONGEST_INTEGER: usize = 20;
 pub(crate) struct Shown {
     pub(crate) text: String,
     pub(crate) number: bool,
+}
+
+impl From<Shown> for Cell {
+    fn from(shown: Shown) -> Self {
+        if shown.number { Self::number(shown.text) } else { Self::text(shown.text) }
+    }
 }
 
 /// A parameter. Texts stand without quotes.

@@ -1,0 +1,268 @@
+//! The project's data. Each dataset is one file or one folder, described by `.au/datasets/<name>.json`, which the user
+//! commits; its content is in the store, by its digest.
+//!
+//! | module | idea |
+//! | --- | --- |
+//! | [`add`] | what `au data add` does with each kind of source |
+//! | [`remove`] | taking data out of the project |
+//! | [`status`] | how data differs from what was recorded |
+//! | [`restore`] | bringing it back, and telling where it is |
+//! | [`usage`] | what of it a run had, and what it used |
+//! | `ignore` | keeping it out of git |
+
+pub mod add;
+mod ignore;
+pub mod remove;
+pub mod restore;
+pub mod status;
+#[cfg(test)]
+mod tests;
+pub mod usage;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::error::{Failure, FailureKind, Result};
+use crate::layout;
+use crate::ports::{DataFacts, DataKind, Place, Ports, RemoteAttributes};
+use crate::suggest;
+use crate::value;
+
+/// The schema that this version writes.
+pub const SCHEMA: &str = "aurum.dataset/1";
+/// Bytes of a dataset's name: with `.json` it has to fit a file's name.
+const LONGEST_NAME: usize = 200;
+
+/// Where a dataset came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OriginKind {
+    /// It lies in the project.
+    Project,
+    /// It lies elsewhere on the computer; where, only this clone knows.
+    Outside,
+    /// It was downloaded into the project.
+    Address,
+}
+
+/// Where a dataset came from, and where it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// What kind of place.
+    #[serde(rename = "type")]
+    pub kind: OriginKind,
+    /// Relative to the project's root; none outside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// The address, without what opens it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// What the server said when it was downloaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote: Option<RemoteAttributes>,
+}
+
+/// One dataset, as it was when it was last added.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dataset {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// What it is called.
+    pub name: String,
+    /// File or folder.
+    pub kind: DataKind,
+    /// Of the content; of a folder's manifest.
+    pub digest: String,
+    /// Bytes of all files.
+    pub size: u64,
+    /// How many files and links; 1 for a file.
+    pub files: u64,
+    /// Whether the content was kept in the store.
+    pub stored: bool,
+    /// Where it came from.
+    pub source: Origin,
+}
+
+impl Dataset {
+    fn new(name: String, facts: &DataFacts, digest: String, stored: bool, source: Origin) -> Self {
+        let DataFacts { kind, size, files, .. } = *facts;
+        Self { schema: SCHEMA.to_owned(), name, kind, digest, size, files, stored, source }
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Self> {
+        let unreadable = |why: String| Failure::new(FailureKind::Unreadable, why);
+        let dataset: Self =
+            serde_json::from_slice(bytes).map_err(|error| unreadable(format!("it is no dataset: {error}")))?;
+        if dataset.schema != SCHEMA {
+            return Err(unreadable(format!("it is of the schema `{}`", value::excerpt(&dataset.schema)))
+                .hint("Update Aurum: `pip install --upgrade aurum`"));
+        }
+        if (dataset.source.kind == OriginKind::Outside) != dataset.source.path.is_none() {
+            return Err(unreadable("it does not say where its data is".to_owned()));
+        }
+        Ok(dataset)
+    }
+
+    fn to_text(&self) -> Result<String> {
+        let value = serde_json::to_value(self).map_err(|error| {
+            Failure::new(FailureKind::Unreadable, format!("The dataset `{}` can't be written: {error}", self.name))
+        })?;
+        Ok(value::canonical(&value))
+    }
+
+    /// Where its data is; none when it lies outside and this clone does not know where.
+    ///
+    /// # Errors
+    /// When git's settings can't be read.
+    pub fn place(&self, ports: &Ports) -> Result<Option<Place>> {
+        if let Some(path) = &self.source.path {
+            return Ok(Some(Place::Project(path.clone())));
+        }
+        Ok(ports.repository.setting(&path_setting(&self.name))?.map(Place::Outside))
+    }
+
+    /// What `au data` shows of it. `docs/record-format.md` documents the keys.
+    fn row(&self, ports: &Ports) -> Result<serde_json::Map<String, Value>> {
+        let mut row = json!(self);
+        let place = match self.place(ports)? {
+            Some(Place::Project(path) | Place::Outside(path)) => Value::from(path),
+            None => Value::Null,
+        };
+        row["place"] = place;
+        match row {
+            Value::Object(mut row) => {
+                row.remove("schema");
+                Ok(row)
+            }
+            _ => Ok(serde_json::Map::new()),
+        }
+    }
+}
+
+/// The key of the repository's own configuration that tells where data outside of the project is.
+fn path_setting(name: &str) -> String {
+    format!("aurum.data.{name}.path")
+}
+
+/// The project's datasets, by name.
+///
+/// # Errors
+/// `Unreadable`, naming the file, for one that can't be read.
+pub fn all(ports: &Ports) -> Result<Vec<Dataset>> {
+    each(ports)?.into_iter().collect()
+}
+
+/// The project's datasets by name; one that can't be read is a failure of its own.
+fn each(ports: &Ports) -> Result<Vec<Result<Dataset>>> {
+    let names = ports.workspace.list_names(layout::DATASETS)?;
+    let names = names.iter().filter_map(|file| file.strip_suffix(".json"));
+    Ok(names.map(|name| read(ports, name)).collect())
+}
+
+fn read(ports: &Ports, name: &str) -> Result<Dataset> {
+    let path = layout::dataset(name);
+    let told = |failure: Failure| {
+        let hint = format!("Mend the file, or take it back from git: `git checkout HEAD -- {path}`");
+        Failure { message: format!("`{path}` can't be read: {}", failure.message), ..failure }.hint(hint)
+    };
+    let bytes = ports.workspace.read(&path).map_err(|error| told(error.into()))?.unwrap_or_default();
+    let dataset = Dataset::parse(&bytes).map_err(told)?;
+    if dataset.name != name {
+        let why = format!("it describes a dataset named `{}`", value::excerpt(&dataset.name));
+        return Err(told(Failure::new(FailureKind::Unreadable, why)));
+    }
+    Ok(dataset)
+}
+
+/// The datasets that these names name, all without one: a name, a path relative to the root, an address, or where it lies
+/// outside.
+///
+/// # Errors
+/// `UnknownDataset`, with the nearest known name.
+pub fn find(ports: &Ports, names: &[String]) -> Result<Vec<Dataset>> {
+    let all = all(ports)?;
+    if names.is_empty() {
+        return Ok(all);
+    }
+    let mut found: Vec<Dataset> = Vec::new();
+    for name in names {
+        let dataset = find_one(ports, &all, name)?;
+        if !found.iter().any(|other| other.name == dataset.name) {
+            found.push(dataset.clone());
+        }
+    }
+    Ok(found)
+}
+
+fn find_one<'a>(ports: &Ports, all: &'a [Dataset], wanted: &str) -> Result<&'a Dataset> {
+    let path = wanted.strip_prefix("./").unwrap_or(wanted).trim_end_matches('/');
+    let address = crate::redact::url(wanted);
+    if let Some(dataset) = all.iter().find(|dataset| dataset.name == wanted).or_else(|| {
+        let is = |told: &Option<String>, wanted: &str| told.as_deref() == Some(wanted);
+        all.iter().find(|dataset| is(&dataset.source.path, path) || is(&dataset.source.url, &address))
+    }) {
+        return Ok(dataset);
+    }
+    for dataset in all.iter().filter(|dataset| dataset.source.kind == OriginKind::Outside) {
+        if dataset.place(ports)? == Some(Place::Outside(path.to_owned())) {
+            return Ok(dataset);
+        }
+    }
+    let shown = value::excerpt(&address);
+    let failure = Failure::new(FailureKind::UnknownDataset, format!("No dataset is named `{shown}`"));
+    let known: Vec<&str> = all.iter().map(|dataset| dataset.name.as_str()).collect();
+    let failure = match suggest::nearest(wanted, &known) {
+        Some(near) => failure.hint(format!("Did you mean `{near}`?")),
+        None => failure,
+    };
+    let failure = failure.hint(format!("Add it first: `au data add {shown}`"));
+    Err(if known.is_empty() { failure } else { failure.hint("Run `au data ls` to see the project's datasets") })
+}
+
+/// Names that can be a file's and a key's of git's configuration.
+fn check_name(name: &str) -> Result<()> {
+    let fault = if name.is_empty() || name == "." || name == ".." {
+        "says nothing"
+    } else if name.len() > LONGEST_NAME {
+        "is longer than 200 bytes"
+    } else if name.contains(['/', '\\']) {
+        "holds a slash"
+    } else if name.chars().any(char::is_control) {
+        "holds a control character"
+    } else if name.starts_with('-') {
+        "begins with a dash, as options do"
+    } else {
+        return Ok(());
+    };
+    Err(Failure::new(FailureKind::InvalidValue, format!("The name `{}` of a dataset {fault}", value::excerpt(name)))
+        .hint("Give it another with `--name NAME`"))
+}
+
+/// All datasets, as `au data ls` shows them: a JSON array.
+///
+/// # Errors
+/// Outside a project, and for a dataset that can't be read.
+pub fn list(ports: &Ports) -> Result<String> {
+    crate::project::require(ports)?;
+    let rows = all(ports)?.iter().map(|dataset| dataset.row(ports)).collect::<Result<Vec<_>>>()?;
+    Ok(json!(rows).to_string())
+}
+
+/// Whether a path is another, or lies below it.
+fn is_within(path: &str, folder: &str) -> bool {
+    path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// What to tell where the store lacks a dataset's content: how it can be had again.
+fn missing(dataset: &Dataset) -> Failure {
+    let Dataset { name, source, .. } = dataset;
+    let failure =
+        Failure::new(FailureKind::MissingData, format!("The data of `{name}` is not there, and not in the store"));
+    match (&source.url, &source.path) {
+        (Some(url), _) => failure.hint(format!("Download it again: `au data add {url}`")),
+        (None, Some(path)) => {
+            failure.hint(format!("Put it back at `{path}`, or copy `.git/aurum/store` from the machine that added it"))
+        }
+        (None, None) => failure.hint(format!("Say where it is on this computer: `au data add --name {name} /PATH`")),
+    }
+}

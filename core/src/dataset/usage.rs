@@ -1,0 +1,221 @@
+//! What data a run had, and what of it the script used.
+//!
+//! A run must not wait for its data to be read. So when it begins, files are looked at and hardly read: what has not changed
+//! since it was last hashed is known. What can't be told so cheaply is hashed when the run ends, up to about a second of work.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Dataset, Origin, each};
+use crate::error::Result;
+use crate::ports::{DataFacts, DataKind, DataLimits, Place, Ports};
+use crate::suggest;
+
+/// Datasets that an experiment lists.
+const MOST: usize = 300;
+/// Files looked at when a run begins, all datasets taken together: about 20 ms of work.
+const FILES_AT_START: u64 = 10_000;
+/// Bytes read when a run begins: about 30 ms of work, and only where data has changed.
+const BYTES_AT_START: u64 = 32 << 20;
+/// Bytes read when a run ends: about a second of work.
+const BYTES_AT_END: u64 = 512 << 20;
+
+/// How a run's data stood towards what was recorded of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// It is what was added.
+    Unchanged,
+    /// It is something else, by its digest.
+    Changed,
+    /// It may be something else: telling would have cost too much.
+    Unhashed,
+    /// Nobody looked: there are too many files, and the script did not say that it uses them.
+    Unchecked,
+    /// It was not there.
+    Missing,
+}
+
+/// A dataset as a run had it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// File or folder.
+    pub kind: DataKind,
+    /// Of the content that the run had; none where that is not known.
+    pub digest: Option<String>,
+    /// As it was when the dataset was last added; none when that is the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recorded: Option<String>,
+    /// Bytes of all files.
+    pub size: u64,
+    /// How many files and links.
+    pub files: u64,
+    /// Where it came from.
+    pub source: Origin,
+    /// How it stood.
+    pub state: State,
+    /// Whether the script said that it uses it.
+    pub used: bool,
+}
+
+impl Usage {
+    /// The digest to bring back: what the run had, else the nearest to it that is known.
+    pub fn best_digest(&self) -> Option<&str> {
+        self.digest.as_deref().or(self.recorded.as_deref())
+    }
+
+    fn of(dataset: &Dataset, used: bool) -> Self {
+        Self {
+            kind: dataset.kind,
+            digest: None,
+            recorded: Some(dataset.digest.clone()),
+            size: dataset.size,
+            files: dataset.files,
+            source: dataset.source.clone(),
+            state: State::Unchecked,
+            used,
+        }
+    }
+
+    /// Takes in what was found at its place.
+    fn settle(&mut self, found: Option<DataFacts>) {
+        let recorded = self.recorded.take().or_else(|| self.digest.take());
+        let Some(DataFacts { kind, size, files, digest }) = found else {
+            (self.state, self.digest, self.recorded) = (State::Missing, None, recorded);
+            return;
+        };
+        self.state = match &digest {
+            None => State::Unhashed,
+            Some(digest) if Some(digest) == recorded.as_ref() && kind == self.kind => State::Unchanged,
+            Some(_) => State::Changed,
+        };
+        if self.state != State::Unhashed {
+            (self.kind, self.size, self.files) = (kind, size, files);
+        }
+        (self.recorded, self.digest) = if self.state == State::Unchanged { (None, digest) } else { (recorded, digest) };
+    }
+}
+
+/// The project's datasets as a run that begins finds them, by name. Never fails: what can't be told is told so, and warned of.
+pub fn at_start(ports: &Ports) -> BTreeMap<String, Usage> {
+    let mut usages = BTreeMap::new();
+    let datasets = each(ports).unwrap_or_else(|failure| vec![Err(failure)]);
+    let mut files = FILES_AT_START;
+    let mut changed = Vec::new();
+    for dataset in datasets {
+        let dataset = match dataset {
+            Ok(dataset) => dataset,
+            Err(failure) => {
+                ports.progress.warn(&failure.message, &failure.hints);
+                continue;
+            }
+        };
+        if usages.len() >= MOST {
+            ports.progress.warn(&format!("An experiment lists {MOST} datasets: the others are not in its record"), &[]);
+            break;
+        }
+        let mut usage = Usage::of(&dataset, false);
+        if dataset.files <= files {
+            files -= dataset.files;
+            look(ports, &dataset, &mut usage, DataLimits { files: FILES_AT_START, bytes: BYTES_AT_START });
+        }
+        if usage.state == State::Changed {
+            changed.push(dataset.name.clone());
+        }
+        usages.insert(dataset.name, usage);
+    }
+    warn_changed(ports, &changed);
+    usages
+}
+
+/// A dataset that the script uses, looked at whole.
+pub fn at_use(ports: &Ports, dataset: &Dataset, former: Option<&Usage>) -> Usage {
+    if let Some(former) = former.filter(|former| matches!(former.state, State::Unchanged | State::Changed)) {
+        return Usage { used: true, ..former.clone() };
+    }
+    let mut usage = Usage::of(dataset, true);
+    look(ports, dataset, &mut usage, DataLimits { files: u64::MAX, bytes: BYTES_AT_START });
+    if usage.state == State::Changed {
+        warn_changed(ports, std::slice::from_ref(&dataset.name));
+    }
+    usage
+}
+
+/// What could not be told before, as far as a second of work tells it. Answers those that are told now.
+pub fn at_end(ports: &Ports, usages: &BTreeMap<String, Usage>) -> BTreeMap<String, Usage> {
+    let mut told = BTreeMap::new();
+    let (mut changed, mut unknown) = (Vec::new(), Vec::new());
+    let mut bytes = BYTES_AT_END;
+    for (name, usage) in usages.iter().filter(|(_, usage)| usage.state == State::Unhashed) {
+        let Ok(Some(place)) = place_of(ports, name, usage) else { continue };
+        let mut now = usage.clone();
+        if let Ok(found) = ports.data.measure(&place, Some(DataLimits { files: u64::MAX, bytes })) {
+            if let Some(found) = found.as_ref().filter(|found| found.digest.is_some()) {
+                bytes = bytes.saturating_sub(found.size);
+            }
+            now.settle(found);
+        }
+        match now.state {
+            State::Changed => changed.push(name.clone()),
+            State::Unhashed => unknown.push(name.clone()),
+            _ => {}
+        }
+        if now != *usage {
+            told.insert(name.clone(), now);
+        }
+    }
+    warn_changed(ports, &changed);
+    if !unknown.is_empty() {
+        let names = list(&unknown);
+        ports.progress.warn(
+            &format!("The data of {names} may have changed since it was added, and is too large to be hashed by a run"),
+            &[format!(
+                "Run `au data add {}` after you change it: what has not changed since costs nothing",
+                unknown.join(" ")
+            )],
+        );
+    }
+    told
+}
+
+fn look(ports: &Ports, dataset: &Dataset, usage: &mut Usage, limits: DataLimits) {
+    let found = match dataset.place(ports) {
+        Ok(None) => Ok(None),
+        Ok(Some(place)) => ports.data.measure(&place, Some(limits)).map_err(Into::into),
+        Err(failure) => Err(failure),
+    };
+    match found {
+        Ok(found) => usage.settle(found),
+        Err(failure) => {
+            usage.state = State::Unhashed;
+            ports
+                .progress
+                .warn(&format!("The data of `{}` can't be read: {}", dataset.name, failure.message), &failure.hints);
+        }
+    }
+}
+
+fn place_of(ports: &Ports, name: &str, usage: &Usage) -> Result<Option<Place>> {
+    match &usage.source.path {
+        Some(path) => Ok(Some(Place::Project(path.clone()))),
+        None => Ok(ports.repository.setting(&super::path_setting(name))?.map(Place::Outside)),
+    }
+}
+
+fn warn_changed(ports: &Ports, names: &[String]) {
+    if names.is_empty() {
+        return;
+    }
+    ports.progress.warn(
+        &format!(
+            "The data of {} has changed since it was added: the experiment notes its digest, and does not keep it",
+            list(names)
+        ),
+        &[format!("Keep this version of it: `au data add {}`", names.join(" "))],
+    );
+}
+
+fn list(names: &[String]) -> String {
+    suggest::enumerate(&names.iter().map(String::as_str).collect::<Vec<_>>())
+}

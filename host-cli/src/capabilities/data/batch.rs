@@ -1,0 +1,244 @@
+//! Many contents put into the store at once, with few syncs.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::place::make_folder;
+use crate::capabilities::store::{Hash, Store, hash_stream, hexadecimal, object_name, sync_folder};
+use crate::capabilities::{Error, Result};
+
+/// From how many files on one sync of the whole file system is less than a sync of each.
+const FEW: usize = 16;
+/// When to put what there is in its place, so that no more than this has to be remembered.
+const MANY: usize = 1 << 16;
+
+/// Contents on their way into the store.
+///
+/// They are written into a folder of their own, where the same content has the same name. Only when all are on stable
+/// storage are they given their places, so that whatever has a place is whole, even after a power cut.
+pub(super) struct Batch<'s> {
+    store: &'s Store,
+    objects: OwnedFd,
+    /// Dropping it removes what has not found its place.
+    temporary: tempfile::TempDir,
+    folder: OwnedFd,
+    contents: Mutex<Contents>,
+    streams: AtomicU64,
+}
+
+#[derive(Default)]
+struct Contents {
+    new: HashSet<Hash>,
+    /// Those that were there already, but may be so new that the process which added them has not synced them.
+    there: HashSet<Hash>,
+}
+
+/// A long content that has no name yet. Unless it is added it is dropped.
+pub(super) struct Stream<'b> {
+    batch: &'b Batch<'b>,
+    name: String,
+    hash: Hash,
+    pub(super) size: u64,
+}
+
+impl<'s> Batch<'s> {
+    pub(super) fn new(store: &'s Store) -> Result<Self> {
+        let failed = |error: Errno| store.failed("adding to", &error.into());
+        let temporary = store.temporary_folder()?;
+        let open =
+            |path| rustix::fs::openat(CWD, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+        let folder = open(temporary.path()).map_err(failed)?;
+        make_folder(CWD, store.objects()).map_err(failed)?;
+        let objects = open(&store.objects()).map_err(failed)?;
+        Ok(Self { store, objects, temporary, folder, contents: Mutex::default(), streams: AtomicU64::new(0) })
+    }
+
+    /// Whether the store has the content, or will have it with this batch.
+    pub(super) fn has(&self, hash: &Hash, size: u64) -> Result<bool> {
+        let known = |contents: &Contents| contents.new.contains(hash) || contents.there.contains(hash);
+        if known(&self.contents()) {
+            return Ok(true);
+        }
+        let found = match rustix::fs::statat(&self.objects, object_name(hash), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(found) => found,
+            Err(Errno::NOENT) => return Ok(false),
+            Err(error) => return Err(self.failed(error)),
+        };
+        // Of another size, a power cut tore it: then it is to be replaced.
+        let whole =
+            FileType::from_raw_mode(found.st_mode) == FileType::RegularFile && u64::try_from(found.st_size) == Ok(size);
+        if whole {
+            self.contents().there.insert(*hash);
+        }
+        Ok(whole)
+    }
+
+    /// Adds a content that is in memory.
+    pub(super) fn add(&self, hash: &Hash, bytes: &[u8]) -> Result<()> {
+        // Whoever comes first writes it.
+        if self.has(hash, bytes.len() as u64)? || !self.contents().new.insert(*hash) {
+            return Ok(());
+        }
+        let mut file = self.create(&hexadecimal(hash))?;
+        file.write_all(bytes).map_err(|error| self.failed(error))
+    }
+
+    /// Takes in a file in one pass.
+    pub(super) fn stream(
+        &self,
+        file: &mut File,
+        buffer: &mut Vec<u8>,
+        unreadable: impl Fn(&io::Error) -> Error,
+    ) -> Result<Stream<'_>> {
+        let name = format!("stream-{}", self.streams.fetch_add(1, Ordering::Relaxed));
+        let mut temporary = self.create(&name)?;
+        let mut stream = Stream { batch: self, name, hash: [0; 32], size: 0 };
+        (stream.hash, stream.size) = if clone_file(&temporary, file) {
+            hash_stream(&mut temporary, buffer, |_| Ok(()), |error| self.store.failed("reading", error))?
+        } else {
+            hash_stream(
+                file,
+                buffer,
+                |piece| temporary.write_all(piece).map_err(|error| self.failed(error)),
+                unreadable,
+            )?
+        };
+        Ok(stream)
+    }
+
+    /// Puts all in place once it is so much that the rest had better wait.
+    pub(super) fn relieve(&mut self) -> Result<()> {
+        let count = self.contents().len();
+        if count < MANY { Ok(()) } else { self.settle() }
+    }
+
+    /// Puts all in place, and returns once it is there for good.
+    pub(super) fn finish(mut self) -> Result<()> {
+        self.settle()?;
+        // An error would come from somebody who removed it first.
+        let _ = self.temporary.close();
+        Ok(())
+    }
+
+    fn settle(&mut self) -> Result<()> {
+        let contents = std::mem::take(&mut *self.contents());
+        self.sync_contents(&contents).and_then(|()| self.place(&contents)).map_err(|error| self.failed(error))
+    }
+
+    fn sync_contents(&self, contents: &Contents) -> io::Result<()> {
+        if contents.are_many() {
+            return sync_all(&self.objects);
+        }
+        let sync = |folder: &OwnedFd, name: String| -> io::Result<()> {
+            File::from(rustix::fs::openat(folder, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?).sync_all()
+        };
+        contents.new.iter().try_for_each(|hash| sync(&self.folder, hexadecimal(hash)))?;
+        contents.there.iter().try_for_each(|hash| sync(&self.objects, object_name(hash)))
+    }
+
+    /// Gives contents their names, and makes these durable.
+    fn place(&self, contents: &Contents) -> io::Result<()> {
+        let mut folders = HashSet::new();
+        for hash in &contents.new {
+            let (from, to) = (hexadecimal(hash), object_name(hash));
+            match rustix::fs::renameat(&self.folder, &from, &self.objects, &to) {
+                Err(Errno::NOENT) => {
+                    make_folder(&self.objects, &to[..2])?;
+                    rustix::fs::renameat(&self.folder, &from, &self.objects, &to)?;
+                }
+                other => other?,
+            }
+        }
+        if contents.are_many() {
+            // What was there and had a name was synced with it.
+            return if contents.new.is_empty() { Ok(()) } else { sync_all(&self.objects) };
+        }
+        folders.extend(contents.new.iter().chain(&contents.there).map(|hash| hash[0]));
+        let objects = self.store.objects();
+        for folder in folders {
+            sync_folder(&objects.join(hexadecimal(&[folder])))?;
+        }
+        sync_folder(&objects)?;
+        sync_folder(self.store.folder())
+    }
+
+    fn create(&self, name: &str) -> Result<File> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let mode = Mode::from_raw_mode(0o444);
+        let create = || {
+            let file = rustix::fs::openat(&self.folder, name, flags, mode)?;
+            // Whatever the process masks.
+            rustix::fs::fchmod(&file, mode)?;
+            Ok(File::from(file))
+        };
+        create().map_err(|error: Errno| self.failed(error))
+    }
+
+    fn contents(&self) -> MutexGuard<'_, Contents> {
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn failed(&self, error: impl Into<io::Error>) -> Error {
+        self.store.failed("adding to", &error.into())
+    }
+}
+
+impl Stream<'_> {
+    /// Adds what was streamed.
+    pub(super) fn add(mut self) -> Result<Hash> {
+        let batch = self.batch;
+        if !batch.has(&self.hash, self.size)? && batch.contents().new.insert(self.hash) {
+            let renamed = rustix::fs::renameat(&batch.folder, &self.name, &batch.folder, hexadecimal(&self.hash));
+            renamed.map_err(|error| batch.failed(error))?;
+            self.name.clear();
+        }
+        Ok(self.hash)
+    }
+}
+
+impl Drop for Stream<'_> {
+    fn drop(&mut self) {
+        if !self.name.is_empty() {
+            let _ = rustix::fs::unlinkat(&self.batch.folder, &self.name, AtFlags::empty());
+        }
+    }
+}
+
+impl Contents {
+    /// Whether one sync of everything is better than many. Only Linux has one that can be waited for.
+    fn are_many(&self) -> bool {
+        cfg!(target_os = "linux") && self.len() > FEW
+    }
+
+    fn len(&self) -> usize {
+        self.new.len() + self.there.len()
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn sync_all(folder: &OwnedFd) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(folder)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn sync_all(_: &OwnedFd) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Lets a file share the other's blocks, where the file system can (Btrfs, XFS, …).
+#[cfg(target_os = "linux")]
+pub(super) fn clone_file(to: &File, from: &File) -> bool {
+    rustix::fs::ioctl_ficlone(to, from).is_ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn clone_file(_: &File, _: &File) -> bool {
+    false
+}

@@ -1,0 +1,194 @@
+//! What is in a folder, in the order of its manifest, in batches: memory does not grow with the folder.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use rustix::fs::{Dir, FileType};
+
+use super::MAX_DEPTH;
+use super::manifest::Mode;
+use super::place::{Spot, failed, no_data, open_folder, stat};
+use super::stamp::Stamp;
+use crate::capabilities::paths::check_path;
+use crate::capabilities::{Error, Result};
+
+/// How much is worked on at once.
+const MOST_FOUND: u64 = 4096;
+/// A batch holds the folders of its files open, of which a process may have 256 on some systems.
+const MOST_FOLDERS: usize = 64;
+
+/// A file, a link or an empty folder.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// Relative to the folder that was walked.
+    pub(super) path: String,
+    pub(super) mode: Mode,
+    pub(super) stamp: Stamp,
+    /// The folder that it is in.
+    pub(super) folder: Arc<OwnedFd>,
+}
+
+impl Found {
+    pub(super) fn name(&self) -> &str {
+        self.path.rsplit_once('/').map_or(&self.path, |(_, name)| name)
+    }
+}
+
+/// The walk through a folder.
+#[derive(Debug)]
+pub(super) struct Walk {
+    /// The folders that it is in, outermost first.
+    frames: Vec<Frame>,
+    /// The path of the innermost, with a slash at its end unless it is empty.
+    prefix: String,
+    /// How the folder is called in errors.
+    shown: String,
+}
+
+#[derive(Debug)]
+struct Frame {
+    folder: Arc<OwnedFd>,
+    names: Names,
+    /// How long the prefix is without this folder's name.
+    outer: usize,
+}
+
+impl Walk {
+    /// Begins with the folder that stands there.
+    pub(super) fn new(spot: &Spot) -> Result<Self> {
+        let folder = spot.open()?;
+        let names = Names::read(&folder).map_err(|error| failed("reading the folder", &spot.shown, error))?;
+        let frame = Frame { folder: Arc::new(folder), names, outer: 0 };
+        Ok(Self { frames: vec![frame], prefix: String::new(), shown: spot.shown.clone() })
+    }
+
+    /// The next ones, at most so many; none at the end.
+    pub(super) fn batch(&mut self, most: u64) -> Result<Vec<Found>> {
+        let most = most.min(MOST_FOUND) as usize;
+        let mut batch: Vec<Found> = Vec::new();
+        let mut folders = 0;
+        while batch.len() < most && folders < MOST_FOLDERS {
+            let Some(found) = self.advance()? else { break };
+            if batch.last().is_none_or(|last| !Arc::ptr_eq(&last.folder, &found.folder)) {
+                folders += 1;
+            }
+            batch.push(found);
+        }
+        Ok(batch)
+    }
+
+    /// How something that was found is called in errors.
+    pub(super) fn show(&self, path: &str) -> String {
+        format!("{}/{path}", self.shown)
+    }
+
+    fn advance(&mut self) -> Result<Option<Found>> {
+        loop {
+            let Some(frame) = self.frames.last_mut() else { return Ok(None) };
+            let Some(name) = frame.names.next() else {
+                self.prefix.truncate(frame.outer);
+                self.frames.pop();
+                continue;
+            };
+            let name = check_name(name, &self.prefix, &self.shown)?;
+            let found = stat(&frame.folder, name);
+            let found =
+                found.map_err(|error| failed("looking at", &format!("{}/{}{name}", self.shown, self.prefix), error))?;
+            let mode = match FileType::from_raw_mode(found.st_mode) {
+                FileType::RegularFile if found.st_mode & 0o100 != 0 => Mode::Executable,
+                FileType::RegularFile => Mode::File,
+                FileType::Symlink => Mode::Link,
+                FileType::Directory => Mode::Folder,
+                _ => return Err(no_data(&format!("{}/{}{name}", self.shown, self.prefix))),
+            };
+            let path = format!("{}{name}", self.prefix);
+            let folder = Arc::clone(&frame.folder);
+            let found = Found { path, mode, stamp: Stamp::from(&found), folder };
+            if mode != Mode::Folder || self.enter(&found)? {
+                return Ok(Some(found));
+            }
+        }
+    }
+
+    /// Goes on with a folder, unless it is empty, which it answers.
+    fn enter(&mut self, found: &Found) -> Result<bool> {
+        if self.frames.len() > MAX_DEPTH {
+            return Err(Error::Other(format!("`{}` is in more than {MAX_DEPTH} folders", self.show(&found.path))));
+        }
+        let read = || {
+            let folder = open_folder(&found.folder, found.name())?;
+            Ok((Names::read(&folder)?, folder))
+        };
+        let (names, folder) =
+            read().map_err(|error: rustix::io::Errno| failed("reading the folder", &self.show(&found.path), error))?;
+        if names.is_empty() {
+            return Ok(true);
+        }
+        self.frames.push(Frame { folder: Arc::new(folder), names, outer: self.prefix.len() });
+        self.prefix.clone_from(&found.path);
+        self.prefix.push('/');
+        Ok(false)
+    }
+}
+
+/// Refuses names that no manifest can have.
+fn check_name<'n>(name: &'n [u8], prefix: &str, shown: &str) -> Result<&'n str> {
+    let Ok(text) = std::str::from_utf8(name) else {
+        let name = name.escape_ascii();
+        return Err(Error::Other(format!("the name of `{shown}/{prefix}{name}` is not UTF-8, and can't be recorded")));
+    };
+    // The name alone is enough for most; only at the beginning of a path would `c:x` be one of Windows.
+    if check_path(text).is_err() && (prefix.is_empty() || check_path(&format!("{prefix}{text}")).is_err()) {
+        return Err(Error::Other(format!("`{shown}/{prefix}{text}` has a name that data can't have")));
+    }
+    Ok(text)
+}
+
+/// The names within a folder, sorted as bytes. One after another in one piece of memory: there may be millions.
+#[derive(Debug)]
+pub(super) struct Names {
+    bytes: Vec<u8>,
+    /// Where each begins and ends.
+    ranges: Vec<(u32, u32)>,
+    next: usize,
+}
+
+impl Names {
+    pub(super) fn read(folder: &OwnedFd) -> Result<Self, rustix::io::Errno> {
+        let mut bytes = Vec::new();
+        let mut ranges = Vec::new();
+        for entry in Dir::read_from(folder)? {
+            let entry = entry?;
+            let name = entry.file_name().to_bytes();
+            if name == b"." || name == b".." {
+                continue;
+            }
+            let start = bytes.len() as u32;
+            bytes.extend_from_slice(name);
+            // 4 GiB of names within one folder.
+            let end = u32::try_from(bytes.len()).map_err(|_| rustix::io::Errno::OVERFLOW)?;
+            ranges.push((start, end));
+        }
+        ranges.sort_unstable_by(|one, other| slice(&bytes, *one).cmp(slice(&bytes, *other)));
+        Ok(Self { bytes, ranges, next: 0 })
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.ranges.is_empty()
+    }
+
+    /// The one that comes next, which stays the next.
+    pub(super) fn peek(&self) -> Option<&[u8]> {
+        self.ranges.get(self.next).map(|range| slice(&self.bytes, *range))
+    }
+
+    pub(super) fn next(&mut self) -> Option<&[u8]> {
+        let range = *self.ranges.get(self.next)?;
+        self.next += 1;
+        Some(slice(&self.bytes, range))
+    }
+}
+
+fn slice(bytes: &[u8], (start, end): (u32, u32)) -> &[u8] {
+    &bytes[start as usize..end as usize]
+}

@@ -1,0 +1,167 @@
+//! `au data`: one file a subcommand, as above.
+
+pub(crate) mod add;
+mod advice;
+pub(crate) mod ls;
+pub(crate) mod restore;
+pub(crate) mod rm;
+mod secret;
+pub(crate) mod status;
+
+use std::env;
+use std::path::Path;
+
+use clap::Subcommand;
+
+use self::add::AddArgs;
+use self::ls::LsArgs;
+use self::restore::RestoreArgs;
+use self::rm::RmArgs;
+use self::status::StatusArgs;
+use super::{at, at_with};
+use crate::capabilities::remote;
+use crate::cli::Result;
+use crate::cli::args::EXIT_STATUS;
+use crate::cli::render::json;
+use crate::cli::ui::Ui;
+use crate::grants::Grants;
+
+/// Keep track of the data that experiments use
+///
+/// A dataset is one file or one folder, in the project or elsewhere. Its content is kept by its digest in
+/// `.git/aurum/store`, and git ignores it; what you commit is a small file in `.au/datasets` that describes it. Each run
+/// notes the data that it had, and `au load` brings that back.
+#[derive(Debug, clap::Args)]
+#[command(arg_required_else_help = true, subcommand_required = true, after_help = examples())]
+pub(crate) struct DataArgs {
+    #[command(subcommand)]
+    command: DataCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DataCommand {
+    Add(AddArgs),
+    #[command(visible_alias = "list")]
+    Ls(LsArgs),
+    Status(StatusArgs),
+    Restore(RestoreArgs),
+    #[command(visible_alias = "remove")]
+    Rm(RmArgs),
+}
+
+fn examples() -> String {
+    format!(
+        "\
+Examples:
+  au data add adult.data       Keep track of a file
+  au data status               See what has changed since
+  au data restore adult.data   Bring it back to what it was
+
+{EXIT_STATUS}"
+    )
+}
+
+/// Each subcommand gets what it needs: only two of them reach servers, and only those of the addresses at hand.
+pub(crate) fn data(ui: &mut Ui<'_>, root: &Path, args: &DataArgs) -> Result<()> {
+    match &args.command {
+        DataCommand::Add(args) => {
+            let grants = reaching(ui, args.addresses());
+            at_with(root, grants, ui, |ui, tracker| add::add(ui, tracker, args))
+        }
+        DataCommand::Ls(args) => at(root, ui, |ui, tracker| ls::ls(ui, tracker, args)),
+        DataCommand::Status(args) => {
+            let addresses = args.addresses(root)?;
+            let grants = reaching(ui, addresses.iter().map(String::as_str));
+            at_with(root, grants, ui, |ui, tracker| status::status(ui, tracker, args))
+        }
+        DataCommand::Restore(args) => at(root, ui, |ui, tracker| restore::restore(ui, tracker, args)),
+        DataCommand::Rm(args) => at(root, ui, |ui, tracker| rm::rm(ui, tracker, args)),
+    }
+}
+
+/// This computer and the servers of these addresses, wherever those send on to. What is no address is for the core to
+/// refuse.
+fn reaching<'a>(ui: &mut Ui<'_>, addresses: impl Iterator<Item = &'a str>) -> Grants {
+    let mut hosts: Vec<_> = addresses.filter_map(|address| remote::host_of(address).ok()).collect();
+    hosts.sort_unstable();
+    hosts.dedup();
+    let mut grants = Grants::local();
+    for host in hosts {
+        ui.detail(&format!("The server `{host}` may be asked, and where it sends on to"));
+        grants = grants.allow_host(&host).follow_redirects();
+    }
+    grants
+}
+
+/// The core's rows as they are.
+fn show_json(ui: &mut Ui<'_>, rows: &str) -> Result<()> {
+    let mut array = json::Array::new(ui.out, ui.screen.terminal);
+    array.page(rows)?;
+    Ok(array.end()?)
+}
+
+/// Where there is no dataset to show.
+fn tell_that_none(ui: &mut Ui<'_>) {
+    ui.note("No data yet", &["Add a file, a folder or an address: `au data add PATH`".to_owned()]);
+}
+
+/// Where this process works, below the project's root: empty at the root.
+fn here() -> String {
+    let here = env::current_dir().unwrap_or_default();
+    let root = crate::discover(&here).unwrap_or_else(|| here.clone());
+    here.strip_prefix(root).map(|below| below.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// A path below the root as seen from a folder below it, for commands that people copy.
+fn seen_from(here: &str, path: &str) -> String {
+    let parts = |path| str::split(path, '/').filter(|part| !part.is_empty());
+    let (folders, path): (Vec<&str>, Vec<&str>) = (parts(here).collect(), parts(path).collect());
+    let shared = folders.iter().zip(&path).take_while(|(a, b)| a == b).count();
+    let up = std::iter::repeat_n("..", folders.len() - shared);
+    let seen = up.chain(path[shared..].iter().copied()).collect::<Vec<_>>().join("/");
+    // What begins with a dash would be taken for an option.
+    if seen.starts_with('-') { format!("./{seen}") } else { seen }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_servers_of_the_addresses_may_be_asked_and_no_others() {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let mut ui = Ui::plain(&mut out, &mut err);
+        let grants = reaching(&mut ui, ["https://user:pass@Example.org/a?b", "nonsense"].into_iter());
+        assert!(grants.host_allowed("example.org") && grants.redirect_allowed("cdn.net"));
+        assert!(!grants.host_allowed("cdn.net") && !grants.host_allowed("user"));
+        assert_eq!(reaching(&mut ui, std::iter::empty()), Grants::local());
+    }
+
+    #[test]
+    fn paths_are_told_as_seen_from_the_working_folder() {
+        for (here, path, seen) in [
+            ("", "data/a.csv", "data/a.csv"),
+            ("data", "data/a.csv", "a.csv"),
+            ("data/b", "data/a.csv", "../a.csv"),
+            ("src", "data/a.csv", "../data/a.csv"),
+            ("data/b", "data", ".."),
+            ("src", "", ".."),
+            ("dat", "data/a.csv", "../data/a.csv"),
+            ("", "-a", "./-a"),
+            ("src", "-a", "../-a"),
+        ] {
+            assert_eq!(seen_from(here, path), seen, "{path} from {here}");
+        }
+    }
+
+    #[test]
+    fn an_empty_project_is_told_on_stderr() {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        tell_that_none(&mut Ui::plain(&mut out, &mut err));
+        assert!(out.is_empty());
+        assert_eq!(
+            String::from_utf8_lossy(&err),
+            "No data yet\nhint: Add a file, a folder or an address: `au data add PATH`\n"
+        );
+    }
+}

@@ -1,0 +1,81 @@
+use std::io::{self, Write};
+
+use super::{show_json, tell_that_none};
+use crate::Tracker;
+use crate::cli::Result;
+use crate::cli::args::EXIT_STATUS;
+use crate::cli::render::dataset::{self, Dataset};
+use crate::cli::render::escape;
+use crate::cli::ui::Ui;
+
+/// Bring data back to what was recorded
+///
+/// Takes the content from the store. Where that would cost you what is kept nowhere else, nothing is changed, and you are
+/// told what to do. Data outside of the project is left alone.
+#[derive(Debug, clap::Args)]
+#[command(after_help = examples())]
+pub(crate) struct RestoreArgs {
+    /// Datasets to bring back, by name, path or address; all without one
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+    /// Print a JSON array of what was brought back
+    #[arg(long)]
+    json: bool,
+}
+
+fn examples() -> String {
+    format!(
+        "\
+Examples:
+  au data restore              All data, as after a `git switch`
+  au data restore adult.data   One dataset
+
+{EXIT_STATUS}"
+    )
+}
+
+pub(crate) fn restore(ui: &mut Ui<'_>, tracker: &mut Tracker, args: &RestoreArgs) -> Result<()> {
+    let rows = tracker.restore_data(&args.names)?;
+    if args.json {
+        return show_json(ui, &rows);
+    }
+    let rows = Dataset::rows(&rows)?;
+    if rows.is_empty() {
+        tell_that_none(ui);
+    }
+    Ok(show(ui.out, &rows)?)
+}
+
+fn show(out: &mut dyn Write, rows: &[Dataset]) -> io::Result<()> {
+    let (inside, outside): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row.is_inside());
+    dataset::write_outcomes(out, &inside)?;
+    for row in outside {
+        writeln!(out, "left {} alone: it lies outside of the project", escape::text(&row.name))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::cli::render::dataset::tests::row;
+
+    #[test]
+    fn a_line_tells_what_became_of_each() {
+        let rows = [
+            row("adult.data", json!({ "outcome": "restored" })),
+            row("far.csv", json!({ "outcome": "outside", "source": { "type": "outside" } })),
+            row("b", json!({ "outcome": "unchanged" })),
+        ];
+        let mut out = Vec::new();
+        assert!(show(&mut out, &rows).is_ok());
+        assert_eq!(
+            String::from_utf8_lossy(&out),
+            "restored adult.data  3.8 MiB  sha256:5b00264637db\n\
+             unchanged b          3.8 MiB  sha256:5b00264637db\n\
+             left far.csv alone: it lies outside of the project\n"
+        );
+    }
+}

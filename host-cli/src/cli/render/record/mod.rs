@@ -1,0 +1,133 @@
+//! One experiment whole.
+
+mod sections;
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::dataset::Origin;
+use super::unexpected;
+use crate::Failure;
+
+/// A record with its commit beside, as far as it is shown. `--json` has all of it.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Record {
+    id: String,
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    parent: Option<String>,
+    status: String,
+    #[serde(default)]
+    problem: Option<String>,
+    started: String,
+    #[serde(default)]
+    ended: Option<String>,
+    #[serde(default)]
+    commit: Option<String>,
+    code: Code,
+    command: Command,
+    #[serde(default)]
+    parameters: BTreeMap<String, Parameter>,
+    #[serde(default)]
+    metrics: BTreeMap<String, Metric>,
+    #[serde(default)]
+    datasets: BTreeMap<String, Usage>,
+    #[serde(default)]
+    models: BTreeMap<String, Model>,
+    #[serde(default)]
+    inputs: Vec<Input>,
+    #[serde(default)]
+    environment: Option<Environment>,
+    machine: Machine,
+    aurum: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Code {
+    head: Option<String>,
+    branch: Option<String>,
+    dirty: bool,
+    reproducible: bool,
+    #[serde(default)]
+    left_out: Vec<LeftOut>,
+    #[serde(default)]
+    left_out_more: usize,
+    script: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct LeftOut {
+    path: String,
+    size: u64,
+    reason: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Command {
+    arguments: Vec<String>,
+    directory: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Parameter {
+    value: Value,
+    source: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Metric {
+    last: Value,
+    min: Value,
+    max: Value,
+    count: u64,
+    step: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Usage {
+    digest: Option<String>,
+    #[serde(default)]
+    recorded: Option<String>,
+    size: u64,
+    source: Origin,
+    state: String,
+    used: bool,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Model {
+    digest: String,
+    size: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Input {
+    experiment: String,
+    model: String,
+    digest: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Environment {
+    implementation: String,
+    version: String,
+    packages: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Machine {
+    system: String,
+    release: String,
+    architecture: String,
+    processors: u32,
+    memory: u64,
+}
+
+impl Record {
+    pub(crate) fn parse(json: &str) -> Result<Self, Failure> {
+        serde_json::from_str(json).map_err(|error| unexpected(&error))
+    }
+}

@@ -1,0 +1,179 @@
+//! The project's data, as typed calls. Rows are JSON arrays, which `docs/record-format.md` describes.
+
+use std::path::{Path, PathBuf};
+
+use super::{Result, Tracker};
+use crate::bindings::generated::aurum::tracker::data::Place;
+use crate::bindings::generated::exports::aurum::tracker::datasets as wit;
+use crate::failure::{Failure, FailureKind};
+
+/// What is to be added.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DataSource {
+    /// A file or folder of this computer, as people write it.
+    Path(PathBuf),
+    /// With its scheme, such as `https://example.org/adult.data`.
+    Address(String),
+}
+
+/// How it is to be added.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AddOptions {
+    /// What the dataset is called; without it, what the file or folder is called.
+    pub name: Option<String>,
+    /// Whether its content is kept in the store; without it, yes, but for more than 1 GiB outside of the project.
+    pub store: Option<bool>,
+    /// Where downloads go; without it, to the root.
+    pub folder: Option<PathBuf>,
+}
+
+/// What came of adding.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Addition {
+    /// What was added, updated, or is unchanged.
+    pub rows: String,
+    /// Why others were not.
+    pub failures: Vec<Failure>,
+}
+
+impl Tracker {
+    /// Hashes, keeps and records data. Paths are relative to the process's folder; those outside of the project are granted by
+    /// being named here.
+    ///
+    /// # Errors
+    /// What can be known to be wrong beforehand, before anything is done.
+    pub fn add_data(&mut self, sources: &[DataSource], options: &AddOptions) -> Result<Addition> {
+        let sources = sources.iter().map(|source| self.source(source)).collect::<Result<Vec<_>>>()?;
+        let folder = match &options.folder {
+            Some(folder) => match self.place(folder)? {
+                Place::Project(folder) => folder,
+                Place::Outside(_) => String::new(),
+            },
+            None => String::new(),
+        };
+        let options = wit::AddOptions { name: options.name.clone(), store: options.store, folder };
+        let addition = self.call(|sandbox| {
+            sandbox.core.aurum_tracker_datasets().call_add(&mut sandbox.store, &sources, &options)
+        })?;
+        Ok(Addition { rows: addition.rows, failures: addition.failures.into_iter().map(Into::into).collect() })
+    }
+
+    /// Takes datasets out of the project; with `hard` their files too.
+    ///
+    /// # Errors
+    /// For a name that no dataset answers to, and for files that hold what the store does not.
+    pub fn remove_data(&mut self, names: &[String], hard: bool) -> Result<String> {
+        let names = self.data_names(names);
+        self.call(|sandbox| sandbox.core.aurum_tracker_datasets().call_remove(&mut sandbox.store, &names, hard))
+    }
+
+    /// All datasets.
+    ///
+    /// # Errors
+    /// For a description that can't be read.
+    pub fn list_data(&mut self) -> Result<String> {
+        self.call(|sandbox| sandbox.core.aurum_tracker_datasets().call_list(&mut sandbox.store))
+    }
+
+    /// How datasets, all without a name, differ from what was recorded. Unless `offline`, their servers are asked.
+    ///
+    /// # Errors
+    /// For a name that no dataset answers to, and for data that can't be read.
+    pub fn data_status(&mut self, names: &[String], offline: bool) -> Result<String> {
+        let names = self.data_names(names);
+        self.call(|sandbox| sandbox.core.aurum_tracker_datasets().call_status(&mut sandbox.store, &names, offline))
+    }
+
+    /// Brings datasets, all without a name, back to what was recorded.
+    ///
+    /// # Errors
+    /// Before anything is changed, when something would be lost, or the store does not have the content.
+    pub fn restore_data(&mut self, names: &[String]) -> Result<String> {
+        let names = self.data_names(names);
+        self.call(|sandbox| sandbox.core.aurum_tracker_datasets().call_restore(&mut sandbox.store, &names))
+    }
+
+    /// Where datasets are. Within a run they are recorded as used.
+    ///
+    /// # Errors
+    /// For a name that no dataset answers to, and when its content is not to be had.
+    pub fn use_datasets(&mut self, names: &[String]) -> Result<Vec<PathBuf>> {
+        let names = self.data_names(names);
+        let places = if self.run_id().is_some() {
+            self.with_run(|core, store, run| core.run().call_use_datasets(store, run, &names))?
+        } else {
+            self.call(|sandbox| sandbox.core.aurum_tracker_datasets().call_locate(&mut sandbox.store, &names))?
+        };
+        let root = self.root()?.to_owned();
+        Ok(places
+            .into_iter()
+            .map(|place| match place {
+                Place::Project(path) => root.join(path),
+                Place::Outside(path) => path.into(),
+            })
+            .collect())
+    }
+
+    fn source(&mut self, source: &DataSource) -> Result<wit::Source> {
+        Ok(match source {
+            DataSource::Address(url) => wit::Source::Address(url.clone()),
+            DataSource::Path(path) => {
+                let place = self.place(path)?;
+                if let Place::Outside(path) = &place {
+                    let grants = &mut self.sandbox()?.store.data_mut().capabilities.grants;
+                    *grants = grants.clone().allow_outside(Path::new(path));
+                }
+                wit::Source::Local(place)
+            }
+        })
+    }
+
+    /// Where a path is, all links followed, seen from the project.
+    fn place(&mut self, path: &Path) -> Result<Place> {
+        let root = self.root()?;
+        let shown = path.display();
+        let found = path.canonicalize().map_err(|error| {
+            let message = match error.kind() {
+                std::io::ErrorKind::NotFound => format!("There is nothing at `{shown}`"),
+                _ => format!("`{shown}` can't be read: {error}"),
+            };
+            Failure::new(FailureKind::MissingData, message, "Check the path")
+        })?;
+        let text = |path: &Path| {
+            path.to_str().map(str::to_owned).ok_or_else(|| {
+                let message = format!("`{shown}` is a name that is not UTF-8");
+                Failure::new(FailureKind::InvalidValue, message, "Rename it")
+            })
+        };
+        let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
+        match found.strip_prefix(root) {
+            Ok(below) => text(below).map(Place::Project),
+            Err(_) => text(&found).map(Place::Outside),
+        }
+    }
+
+    /// Names of datasets; what can only be a path is made one that the core knows.
+    fn data_names(&mut self, names: &[String]) -> Vec<String> {
+        let is_path = |name: &str| name.starts_with(['.', '/']) && name.contains('/');
+        let resolved = |tracker: &mut Self, name: &String| {
+            if !is_path(name) {
+                return name.clone();
+            }
+            // What is gone has no place; then the folder that it was in tells where it was.
+            let path = Path::new(name);
+            let place = tracker.place(path).ok().or_else(|| {
+                let (folder, file) = (path.parent()?, path.file_name()?.to_str()?);
+                Some(match tracker.place(folder).ok()? {
+                    Place::Project(folder) if folder.is_empty() => Place::Project(file.to_owned()),
+                    Place::Project(folder) => Place::Project(format!("{folder}/{file}")),
+                    Place::Outside(folder) => Place::Outside(format!("{folder}/{file}")),
+                })
+            });
+            match place {
+                Some(Place::Project(path) | Place::Outside(path)) if !path.is_empty() => path,
+                _ => name.clone(),
+            }
+        };
+        names.iter().map(|name| resolved(self, name)).collect()
+    }
+}

@@ -1,0 +1,239 @@
+"""What it costs to keep data: wall time, since the disk has its part in it, and memory.
+
+Files are in the page cache, as they are after they were made. Each round begins with nothing kept, and with nothing of the
+round before still on its way to the disk.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from measure import AU, MEBIBYTE, Cost, cost, difference, environment, in_turn, quietly, ratio
+
+#: What keeping a file can't do without, on one core.
+KEEP = """
+import hashlib, os, sys
+source, target = sys.argv[1:]
+digest, piece = hashlib.sha256(), memoryview(bytearray(1 << 20))
+with open(source, "rb", buffering=0) as file, open(target, "wb", buffering=0) as copy:
+    while count := file.readinto(piece):
+        digest.update(piece[:count])
+        copy.write(piece[:count])
+    os.fsync(copy.fileno())
+"""
+
+READ = """
+import os, sys
+piece = memoryview(bytearray(1 << 20))
+for folder, _, names in os.walk(sys.argv[1]):
+    for name in names:
+        with open(os.path.join(folder, name), "rb", buffering=0) as file:
+            while file.readinto(piece):
+                pass
+"""
+
+ZIP = """
+import os, sys, zipfile
+source, target = sys.argv[1:]
+with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as package:
+    for folder, _, names in os.walk(source):
+        for name in names:
+            path = os.path.join(folder, name)
+            package.write(path, os.path.relpath(path, source))
+"""
+
+SCRIPT = "import aurum as au\nau.register_metric(x=1)\n"
+
+
+@dataclass
+class Competitor:
+    """A command that is measured, and what is done before without being measured."""
+
+    name: str
+    command: Sequence[str | Path]
+    cwd: Path
+    prepare: Callable[[], None]
+    budget: str = ""
+
+
+def nothing() -> None:
+    """There is nothing to prepare."""
+
+
+class Data:
+    def __init__(self, folder: Path, runs: int, divisor: int) -> None:
+        self.folder, self.runs, self.divisor = folder, runs, divisor
+        self.env = environment(folder)
+        self.project = folder / "project"
+        self.git = folder / "git"
+        self.project.mkdir()
+        quietly([AU, "init"], self.project, self.env)
+
+    def measure(self) -> None:
+        base = cost(["true"], self.folder, self.env).peak
+        print(f"{'wall time of whole processes, s':<34}{'Aurum':>8}{'floor':>8}  {'over':>10}  {'ratio':>7} {'to':<31}{'MiB':>5}{'floor':>6}  {'budget'}")
+        self.one_file()
+        self.many_files()
+        self.export()
+        print(f"Memory is that of the largest process; {base / MEBIBYTE:.0f} MiB and less can't be told from what measures it.")
+
+    def compare(self, what: str, ours: Competitor, floors: Sequence[Competitor], *, warm_up: bool = False) -> None:
+        """A line for each floor; all of them are measured in turn."""
+
+        def once(competitor: Competitor) -> Callable[[], Cost]:
+            def measured() -> Cost:
+                competitor.prepare()
+                os.sync()
+                return cost(competitor.command, competitor.cwd, self.env)
+
+            return measured
+
+        costs, *others = in_turn([once(competitor) for competitor in (ours, *floors)], self.runs, warm_up=warm_up)
+        for floor, other in zip(floors, others, strict=True):
+            a, b = [c.wall for c in costs], [c.wall for c in other]
+            peaks = [max(c.peak for c in each) / MEBIBYTE for each in (costs, other)]
+            print(
+                f"{what:<34}{statistics.median(a):8.3f}{statistics.median(b):8.3f}  {difference(a, b):+8.3f} s  {ratio(a, b):5.2f} x"
+                f" {floor.name:<31}{peaks[0]:5.0f}{peaks[1]:6.0f}  {floor.budget}",
+                flush=True,
+            )
+            what = ""
+
+    # --- what is measured ---------------------------------------------------------------------------------------------
+
+    def one_file(self) -> None:
+        size = 1024 * MEBIBYTE // self.divisor
+        what = f"{size // MEBIBYTE} MiB"
+        file = self.project / "big.csv"
+        write(file, size)
+        twin, copy = self.git / "big.csv", self.folder / "copy"
+
+        def fresh_git() -> None:
+            self.fresh_git()
+            os.link(file, twin)
+
+        floors = [
+            Competitor("read + SHA-256 + write + fsync", [sys.executable, "-c", KEEP, file, copy], self.folder, remover(copy), "1.2 x"),
+            Competitor("git add", ["git", "add", "big.csv"], self.git, fresh_git),
+        ]
+        self.compare(f"au data add, one file of {what}", self.add("big.csv", self.forget), floors)
+        self.unchanged("the same", "big.csv")
+        self.remove(file, copy)
+
+    def many_files(self) -> None:
+        count = 50_000 // self.divisor
+        many, twin, copy = self.project / "many", self.git / "many", self.folder / "copy"
+        for number in range(count):
+            folder = many / f"{number // 1000:02}"
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{number:05}.txt").write_bytes(text(4096, number))
+
+        def fresh_git() -> None:
+            self.fresh_git()
+            shutil.copytree(many, twin, copy_function=os.link)
+
+        def fresh_dvc() -> None:
+            fresh_git()
+            quietly(["dvc", "init", "--quiet"], self.git, self.env)
+
+        durable: list[str | Path] = ["sh", "-c", 'cp -r "$1" "$2" && sync -f "$2"', "sh", many, copy]
+        floors = [
+            Competitor("git add", ["git", "add", "many"], self.git, fresh_git, "less"),
+            Competitor("cp -r", ["cp", "-r", many, copy], self.folder, remover(copy)),
+            Competitor("cp -r, then sync", durable, self.folder, remover(copy)),
+        ]
+        if shutil.which("dvc"):
+            floors.append(Competitor("dvc add", ["dvc", "add", "--quiet", "many"], self.git, fresh_dvc, "0.2 x"))
+        self.compare(f"au data add, {count:,} of 4 KiB", self.add("many", self.forget), floors)
+        if not shutil.which("dvc"):
+            print(f"{'':<34}dvc add: dvc is not installed")
+        self.unchanged("the same", "many")
+        self.remove(many, copy)
+
+    def unchanged(self, what: str, name: str) -> None:
+        """Against `git status` of the same files, tracked by git."""
+        quietly([AU, "data", "add", name], self.project, self.env)
+        self.fresh_git()
+        quietly(["cp", "-r", self.project / name, self.git], self.folder, self.env)
+        quietly(["git", "add", "."], self.git, self.env)
+        quietly(["git", "commit", "--quiet", "--message=data"], self.git, self.env)
+        # Files this new could change again unnoticed, so that both would read them once more.
+        time.sleep(2.5)
+        floor = Competitor("git status", ["git", "status"], self.git, nothing, "2 x")
+        # The first round warms up both: it refreshes what they remember of the files.
+        self.compare(f"  {what} again, unchanged", self.add(name, nothing), [floor], warm_up=True)
+        status = Competitor("", [AU, "data", "status", "--offline"], self.project, nothing)
+        self.compare("  au data status, unchanged", status, [floor], warm_up=True)
+
+    def export(self) -> None:
+        size = 256 * MEBIBYTE // self.divisor
+        source, package = self.project / "packed", self.folder / "package.zip"
+        write(source / "half.csv", size // 2)
+        (source / "half.bin").write_bytes(os.urandom(size // 2))
+        quietly([AU, "data", "add", "packed"], self.project, self.env)
+        (self.project / "src/experiment.py").write_text(SCRIPT)
+        quietly([sys.executable, "src/experiment.py"], self.project, self.env)
+        ours = Competitor("", [AU, "export", "@", "--output", package], self.project, remover(package))
+        floors = [
+            Competitor("Python's zipfile", [sys.executable, "-c", ZIP, source, package], self.folder, remover(package)),
+            Competitor("reading alone", [sys.executable, "-c", READ, source], self.folder, nothing),
+        ]
+        self.compare(f"au export, {size // MEBIBYTE} MiB of data", ours, floors)
+        self.remove(source, package)
+
+    # --- what is done for it ------------------------------------------------------------------------------------------
+
+    def add(self, name: str, prepare: Callable[[], None]) -> Competitor:
+        return Competitor("", [AU, "data", "add", name], self.project, prepare)
+
+    def forget(self) -> None:
+        """Nothing is kept, and nothing remembered."""
+        for path in (self.project / ".git/aurum", self.project / ".au/datasets"):
+            shutil.rmtree(path, ignore_errors=True)
+        quietly(["git", "checkout", "--quiet", "--", ".gitignore"], self.project, self.env)
+
+    def fresh_git(self) -> None:
+        shutil.rmtree(self.git, ignore_errors=True)
+        quietly(["git", "init", "--quiet", self.git], self.folder, self.env)
+
+    def remove(self, *paths: Path) -> None:
+        self.forget()
+        shutil.rmtree(self.git, ignore_errors=True)
+        for path in paths:
+            remover(path)()
+
+
+def remover(path: Path) -> Callable[[], None]:
+    def remove() -> None:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+    return remove
+
+
+def text(size: int, number: int) -> bytes:
+    """Digits that compress to about a half, other ones for each number."""
+    return b"%012d" % number + os.urandom((size - 12 + 1) // 2).hex().encode()[: size - 12]
+
+
+def write(file: Path, size: int) -> None:
+    """A file of that many bytes, of which each MiB is another."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    block = text(MEBIBYTE, 0)[12:]
+    with file.open("wb") as output:
+        for number in range(-(-size // MEBIBYTE)):
+            output.write(b"%012d" % number + block)
+        output.truncate(size)
+
+
+def measure(folder: Path, runs: int, divisor: int) -> None:
+    Data(folder, runs, divisor).measure()

@@ -1,0 +1,100 @@
+"""What tracking costs a script, and what a command costs that has nothing to do."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from measure import AU, Cost, cost, difference, environment, in_turn, quietly, ratio
+
+WORK = """
+import os, sys
+{imports}
+parameters = dict(rate=0.1, depth=3, trees=100, seed=0, name="bench")
+{parameters}
+model = bytes(range(256)) * 4096
+metrics = dict(loss=0.1, accuracy=0.9, error=0.1)
+{finish}
+"""
+UNTRACKED = WORK.format(imports="", parameters="", finish="")
+TRACKED = WORK.format(
+    imports="import aurum as au",
+    parameters="au.parameters(**parameters)",
+    finish="au.save_model(model); au.register_metric(**metrics); au.end_experiment()",
+)
+
+LOG = """
+import os, statistics, sys, time
+import aurum as au
+
+calls, rounds = 20_000, 15
+au.log(loss=0.5, step=0)
+log = au.log
+journal = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+frame = b"x" * 34
+raw, ours = [], []
+for _ in range(rounds):
+    begin = time.perf_counter_ns()
+    for step in range(calls):
+        os.write(journal, frame)
+    raw.append((time.perf_counter_ns() - begin) / calls / 1000)
+    begin = time.perf_counter_ns()
+    for step in range(calls):
+        log(loss=0.5, step=step)
+    ours.append((time.perf_counter_ns() - begin) / calls / 1000)
+print(statistics.median(raw), statistics.median(ours), statistics.median(b - a for a, b in zip(raw, ours)))
+"""
+
+
+def milliseconds(costs: list[float]) -> str:
+    return f"{statistics.median(costs) * 1000:8.1f}"
+
+
+class Bench:
+    def __init__(self, folder: Path, runs: int) -> None:
+        self.runs = runs
+        self.folder = folder
+        self.env = environment(folder)
+        self.project = folder / "project"
+        self.project.mkdir()
+        quietly([AU, "init"], self.project, self.env)
+        (self.project / "src/tracked.py").write_text(TRACKED)
+        (self.project / "src/untracked.py").write_text(UNTRACKED)
+        (self.project / "src/log.py").write_text(LOG)
+
+    def compare(self, what: str, budget: str, ours: list[str], floor: list[str], floor_name: str, *, per: int = 1) -> None:
+        """`per` repeats short commands within one measurement: the kernel counts CPU in ticks of 10 ms."""
+
+        def times(command: list[str]) -> Callable[[], Cost]:
+            loop = ["sh", "-c", f'i=0; while [ $i -lt {per} ]; do "$@"; i=$((i+1)); done', "sh", *command]
+            return lambda: cost(loop, self.project, self.env)
+
+        our, base = in_turn([times(ours), times(floor)], self.runs)
+        a, b = [c.cpu / per for c in our], [c.cpu / per for c in base]
+        over = difference(a, b) * 1000
+        print(f"{what:<34}{milliseconds(a)}{milliseconds(b)}  {over:+8.1f} ms  {ratio(a, b):6.2f} x {floor_name:<18} {budget}")
+
+    def log(self) -> None:
+        out = subprocess.run(
+            [sys.executable, "src/log.py", str(self.folder / "raw")],
+            cwd=self.project, env=self.env, check=True, capture_output=True, text=True,
+        ).stdout.split()
+        raw, ours, over = map(float, out)
+        print(f"{'one au.log, µs':<34}{ours:8.2f}{raw:8.2f}  {over:+8.2f} µs  {ours / raw:6.2f} x {'os.write':<18} 2 µs over")
+
+
+def measure(folder: Path, runs: int) -> None:
+    bench = Bench(folder, runs)
+    python = sys.executable
+    print(f"{'CPU of whole processes, ms':<34}{'Aurum':>8}{'floor':>8}  {'over':>11}  {'ratio':>8} {'to':<19}{'budget'}")
+    bench.compare("au --version", "1.5 x", [AU, "--version"], ["git", "--version"], "git --version", per=50)
+    bench.compare("au metrics, empty project", "10 ms", [AU, "metrics"], ["git", "--version"], "git --version", per=20)
+    bench.compare("import aurum", "5 ms over", [python, "-c", "import aurum"], [python, "-c", "pass"], "python -c pass", per=10)
+    bench.compare(
+        "tracked run, 1 MB model", "30 ms over",
+        [python, "src/tracked.py"], [python, "src/untracked.py"], "the script alone", per=5,
+    )
+    bench.log()
