@@ -8,7 +8,7 @@ SOURCES := $(shell find core host-cli host-python wit -type f -not -path '*/__py
 
 .PHONY: demo test test-rust test-python lint bench js toolchain clean
 
-# A throw-away project, three runs of a real training script, two of them at once, and what is left of them.
+# A walk through a throw-away project: data, runs of a real training script, going back to one, packing one up.
 demo: $(VENV)/installed
 	PATH="$(BIN):$$PATH" sh tests/demo/demo.sh
 

@@ -104,7 +104,7 @@ impl From<PortError> for Failure {
         };
         let failure = Failure::new(kind, error.to_string());
         match error {
-            PortError::NoSpace(_) => failure.hint("Free some space, then run `au recover` to finish what was kept"),
+            PortError::NoSpace(_) => failure.hint("Free some space, then try again"),
             _ => failure,
         }
     }

@@ -195,7 +195,7 @@ pub fn checked_out(ports: &Ports) -> Result<Option<String>> {
     Ok(None)
 }
 
-/// One experiment whole, as a JSON object: its record, with `commit` beside. Both `commit` and `ended` are null while it is not
+/// One experiment whole, as a JSON object: its record, with `commit` and `tag` beside. These and `ended` are null while it is not
 /// saved yet.
 ///
 /// # Errors
@@ -224,6 +224,7 @@ pub fn show(ports: &Ports, selector: &str) -> Result<String> {
     if commit.is_none() {
         record["ended"] = Value::Null;
     }
+    record["tag"] = commit.as_ref().map(|_| layout::tag(&row.id)).into();
     record["commit"] = commit.into();
     Ok(record.to_string())
 }

@@ -37,6 +37,11 @@ pub fn dataset(name: &str) -> String {
     format!("{DATASETS}/{name}.json")
 }
 
+/// Where a package has data that lay outside of the project.
+pub fn packed_data(file_name: &str) -> String {
+    format!(".au/data/{file_name}")
+}
+
 /// The file name of a packed-up experiment.
 pub fn package(id: &str) -> String {
     format!("{id}.zip")

@@ -41,6 +41,12 @@ pub fn require(ports: &Ports) -> Result<()> {
         .hint("Run `au init` in the folder that the project is to live in"))
 }
 
+/// Fails where there is a project of another format.
+fn require_format(ports: &Ports) -> Result<()> {
+    let config = ports.workspace.read(layout::CONFIG)?;
+    config.map_or(Ok(()), |config| check_format(&String::from_utf8_lossy(&config)))
+}
+
 /// Projects of a format that a later version made are not for this one.
 fn check_format(config: &str) -> Result<()> {
     let format = config
@@ -59,8 +65,8 @@ fn check_format(config: &str) -> Result<()> {
 /// # Errors
 /// Each reason not to begin is found before anything is changed; what fails after that is taken back.
 pub fn init(ports: &Ports) -> Result<Created> {
-    check_folder(ports)?;
     let standing = ports.repository.standing()?;
+    check_folder(ports, &standing)?;
     let new_repository = match standing {
         Standing::Absent => true,
         Standing::Root => false,
@@ -94,8 +100,10 @@ pub fn init(ports: &Ports) -> Result<Created> {
     }
 }
 
-fn check_folder(ports: &Ports) -> Result<()> {
+fn check_folder(ports: &Ports, standing: &Standing) -> Result<()> {
     match ports.workspace.inspect(".au")? {
+        // A package that was unpacked is a project without a repository, and wants one.
+        Some(FileKind::Directory) if *standing == Standing::Absent => require_format(ports)?,
         Some(FileKind::Directory) if ports.workspace.inspect(layout::CONFIG)?.is_some() => {
             return Err(Failure::new(FailureKind::AlreadyAProject, "This folder is an Aurum project already")
                 .hint("Run `au metrics` to see its experiments"));
@@ -183,10 +191,11 @@ impl Done {
 }
 
 fn make(ports: &Ports, head: &Head, identity: Identity, done: &mut Done) -> Result<String> {
-    let mut committed: Vec<(String, Vec<u8>)> = vec![(layout::CONFIG.to_owned(), CONFIG.into())];
+    let config = ports.workspace.read(layout::CONFIG)?.unwrap_or_else(|| CONFIG.into());
+    let mut committed: Vec<(String, Vec<u8>)> = vec![(layout::CONFIG.to_owned(), config.clone())];
     let mut staged = committed.clone();
     done.folder(ports, ".au")?;
-    done.write(ports, layout::CONFIG, CONFIG.as_bytes())?;
+    done.write(ports, layout::CONFIG, &config)?;
     for folder in FOLDERS {
         done.folder(ports, folder)?;
         if ports.workspace.list_names(folder)?.is_empty() {

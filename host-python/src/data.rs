@@ -34,7 +34,7 @@ use crate::{process, warn};
 pub(crate) fn use_datasets(py: Python<'_>, names: &Bound<'_, PyTuple>) -> PyResult<Vec<String>> {
     // Any path-like object is what it stands for.
     let names = names.iter().map(|name| Ok(name.extract::<PathBuf>()?.to_string_lossy().into_owned()));
-    locate(py, names.collect::<PyResult<Vec<_>>>()?)
+    locate(py, &names.collect::<PyResult<Vec<_>>>()?)
 }
 
 /// Say that the script uses a dataset, and find out where it is.
@@ -57,10 +57,10 @@ pub(crate) fn use_datasets(py: Python<'_>, names: &Bound<'_, PyTuple>) -> PyResu
 #[pyfunction]
 #[expect(clippy::needless_pass_by_value, reason = "PyO3 reads any path-like object into one of its own")]
 pub(crate) fn dataset(py: Python<'_>, name: PathBuf) -> PyResult<String> {
-    Ok(locate(py, vec![name.to_string_lossy().into_owned()])?.remove(0))
+    Ok(locate(py, &[name.to_string_lossy().into_owned()])?.remove(0))
 }
 
-fn locate(py: Python<'_>, names: Vec<String>) -> PyResult<Vec<String>> {
+fn locate(py: Python<'_>, names: &[String]) -> PyResult<Vec<String>> {
     let refused = |kind, message: &str, hint: &str| Err(raise(py, &Failure::new(kind, message, hint)));
     if !process::is_own() {
         let hint = "Ask for them before the process forks";
@@ -74,7 +74,7 @@ fn locate(py: Python<'_>, names: Vec<String>) -> PyResult<Vec<String>> {
     enter(py, None)?;
     let site = site(py);
     let (located, warnings) = long(py, |session| {
-        let located = session.with_tracker(site, |tracker| tracker.use_datasets(&names));
+        let located = session.with_tracker(site, |tracker| tracker.use_datasets(names));
         (located, session.take_warnings())
     });
     warn::pass_on(py, &warnings);

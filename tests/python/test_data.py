@@ -1052,3 +1052,16 @@ def test_commands_that_hints_give_can_be_pasted(env: AuEnv) -> None:
     command = keep.split("`")[1]
     env.run("sh", "-c", command).ok()
     assert status(env)["with space.csv"]["state"] == "unchanged"
+
+
+def test_hints_name_data_by_its_path(env: AuEnv) -> None:
+    env.write("data/x.csv", "1\n")
+    env.au("data", "add", "data/x.csv").ok()
+    env.write("data/x.csv", "2\n")
+    env.script("au.register_metric(x=1)\n")
+    [keep] = hints(env.python("src/experiment.py").ok())
+    env.run("sh", "-c", keep.split("`")[1]).ok()
+    assert status(env)["x.csv"]["state"] == "unchanged"
+    env.write("data/x.csv", "3\n")
+    [keep, *_] = hints(env.au("data", "restore", cwd="src").failed(1))
+    env.run("sh", "-c", keep.split("`")[1], cwd="src").ok()

@@ -89,7 +89,7 @@ def test_what_is_in_it(env: AuEnv) -> None:
     own = {f".au/experiments/{identifier}/{name}" for name in ("record.json", "metrics.jsonl", "requirements.txt")}
     code = set(tracked) - own - {f"logs/{identifier}.log"}
     top = {"README.txt", "record.json", "requirements.txt", "metrics.jsonl", f"logs/{identifier}.log", "models/model"}
-    data = {"project/a.csv", "data/outside.csv"}
+    data = {"project/a.csv", "project/.au/data/outside.csv"}
     data |= {f"project/images/{name}" for name in ("sub/1.png", "empty/", "link", "run.sh")}
     expected = top | data | {f"project/{name}" for name in code}
     assert names(path) == {f"{identifier}/{name}" for name in expected}
@@ -98,7 +98,7 @@ def test_what_is_in_it(env: AuEnv) -> None:
         assert read(path, f"{identifier}/{name}") == there.stdout
     assert read(path, f"{identifier}/logs/{identifier}.log") == b"rows 2 rate 0.25\n"
     assert read(path, f"{identifier}/models/model") == b"model bytes"
-    assert read(path, f"{identifier}/project/a.csv") == b"1\n2\n" and read(path, f"{identifier}/data/outside.csv") == b"3\n"
+    assert read(path, f"{identifier}/project/a.csv") == b"1\n2\n" and read(path, f"{identifier}/project/.au/data/outside.csv") == b"3\n"
     assert read(path, f"{identifier}/project/src/experiment.py").decode() == (env.project / "src/experiment.py").read_text()
     assert str(env.root) not in "".join(sorted(names(path)))
     assert path.stat().st_mode & 0o777 == 0o666 & ~umask()
@@ -156,7 +156,7 @@ def test_from_the_commit_and_the_store_and_not_from_the_checkout(env: AuEnv) -> 
 
 
 LEFT_OUT = {
-    "data": {"project/a.csv", "data/outside.csv", "project/images/sub/1.png", "project/images/empty/", "project/images/link", "project/images/run.sh"},
+    "data": {"project/a.csv", "project/.au/data/outside.csv", "project/images/sub/1.png", "project/images/empty/", "project/images/link", "project/images/run.sh"},
     "metrics": {"metrics.jsonl"},
     "logs": {"logs/{id}.log"},
     "model": {"models/model"},
@@ -252,7 +252,7 @@ def test_what_the_store_lacks_is_warned_of(env: AuEnv) -> None:
     subprocess.run(["rm", "-rf", env.project / ".git/aurum/store"], check=True)
     out = env.au("export", "@").ok()
     found = names(env.project / f"{identifier}.zip")
-    assert not found & {f"{identifier}/{name}" for name in ("project/a.csv", "data/outside.csv", "models/model")}
+    assert not found & {f"{identifier}/{name}" for name in ("project/a.csv", "project/.au/data/outside.csv", "models/model")}
     assert out.stderr.count("warning: ") == 4
     assert all(f"`{name}`" in out.stderr for name in ("a.csv", "images", "outside.csv", "model"))
 

@@ -28,7 +28,7 @@ def test_json_is_the_record_with_its_commit(env: AuEnv) -> None:
     record = env.record(tag)
     for selector in (tag, tag[3:], tag[3:11], "base", "@"):
         shown = json.loads(env.au("show", "--json", selector).ok().stdout)
-        assert shown.pop("commit") == env.git("rev-parse", tag)
+        assert (shown.pop("commit"), shown.pop("tag")) == (env.git("rev-parse", tag), tag)
         assert shown == record
 
 
@@ -46,7 +46,7 @@ def test_a_run_that_is_going_on_and_one_that_died(env: AuEnv) -> None:
     env.python("src/experiment.py")
     before = env.everything()
     shown = json.loads(env.au("show", "--json", "@").ok().stdout)
-    assert (shown["status"], shown["ended"], shown["commit"]) == ("lost", None, None)
+    assert (shown["status"], shown["ended"], shown["commit"], shown["tag"]) == ("lost", None, None, None)
     assert shown["metrics"]["loss"]["last"] == 1.5
     assert "lost" in env.au("show", "@").ok().stdout
     assert env.everything() == before, "readers never write"

@@ -477,7 +477,7 @@ def test_a_package_has_all_that_is_specific_to_the_experiment(env: AuEnv) -> Non
     requirements = env.git("show", f"{tag}:.au/experiments/{record['id']}/requirements.txt")
     assert contents["requirements.txt"].decode() == f"{requirements}\n"
     assert contents["project/adult.data"] == ADULT
-    assert contents["data/dataset.csv"] == OUTSIDE
+    assert contents["project/.au/data/dataset.csv"] == OUTSIDE
     metrics = [json.loads(line) for line in contents["metrics.jsonl"].splitlines()]
     assert {metric["metric"]: metric["value"] for metric in metrics} == {"error": 0.01, "accuracy": 0.99}
     assert contents[f"logs/{record['id']}.log"].decode() == TOLD
@@ -501,17 +501,17 @@ def test_a_package_runs_somewhere_else_with_data_that_lay_outside_of_the_project
 def test_artifacts_are_left_out_of_a_package_by_arguments(env: AuEnv) -> None:
     whole = exported(env, EXPORT).keys()
     log = next(name for name in whole if name.startswith("logs/"))
-    code = {name for name in whole if name.startswith("project/")} - {"project/adult.data"}
+    code = {name for name in whole if name.startswith("project/")} - {"project/adult.data", "project/.au/data/dataset.csv"}
     parts = {"--no-metrics": {"metrics.jsonl"}, "--no-logs": {log}, "--no-model": {"models/model"}, "--no-code": code}
     for argument, part in parts.items():
         assert part and whole - exported(env, f"{EXPORT} {argument}").keys() == part, argument
-    rest = {"README.txt", "record.json", "requirements.txt", "project/adult.data", "data/dataset.csv"}
+    rest = {"README.txt", "record.json", "requirements.txt", "project/adult.data", "project/.au/data/dataset.csv"}
     assert exported(env, " ".join([EXPORT, *parts])).keys() == rest
 
 
 def test_the_dataset_is_left_out_of_a_package(env: AuEnv) -> None:
     whole, without = exported(env, EXPORT), exported(env, EXPORT_WITHOUT_DATA)
-    assert whole.keys() - without.keys() == {"project/adult.data", "data/dataset.csv"}
+    assert whole.keys() - without.keys() == {"project/adult.data", "project/.au/data/dataset.csv"}
     assert not without.keys() - whole.keys()
     assert {name for name in without if without[name] != whole[name]} <= {"README.txt"}
 

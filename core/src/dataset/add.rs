@@ -8,6 +8,7 @@ use crate::layout;
 use crate::ports::{DataFacts, DataKind, DataLimits, FileKind, Place, Ports, RemoteAttributes};
 use crate::project;
 use crate::redact;
+use crate::suggest;
 use crate::value;
 
 /// Bytes that are copied from outside of the project without being asked to.
@@ -110,7 +111,7 @@ fn plan(ports: &Ports, known: &[Dataset], source: &Source, options: &Options) ->
                 FailureKind::InvalidValue,
                 format!("It is the dataset `{}` already", former.name),
             )
-            .hint(format!("Take it out first, its files stay: `au data rm {}`", former.name)));
+            .hint(format!("Take it out first, its files stay: `au data rm {}`", suggest::word(&former.name))));
         }
         (Some(former), _) => former.name.clone(),
         (None, Some(name)) => name.clone(),
@@ -210,11 +211,11 @@ fn check_pair(name: &str, place: &Place, other: &str, other_place: &Place) -> Re
     let (Place::Project(path), Place::Project(other_path)) = (place, other_place) else { return Ok(()) };
     if is_within(path, other_path) {
         return Err(Failure::new(FailureKind::InTheWay, format!("`{path}` is in the dataset `{other}` already"))
-            .hint(format!("Add the whole of it again to have its changes: `au data add {other_path}`")));
+            .hint(format!("Add the whole of it again to have its changes: `au data add {}`", suggest::word(other))));
     }
     if is_within(other_path, path) {
         return Err(Failure::new(FailureKind::InTheWay, format!("`{path}` holds the dataset `{other}` already"))
-            .hint(format!("Take that out first, its files stay: `au data rm {other}`")));
+            .hint(format!("Take that out first, its files stay: `au data rm {}`", suggest::word(other))));
     }
     Ok(())
 }
@@ -229,14 +230,13 @@ fn check_free(ports: &Ports, path: &str, url: &str, former: Option<&Dataset>) ->
         Failure::new(FailureKind::InTheWay, format!("`{path}` is there already: `{shown}` is not downloaded over it"))
     };
     if former.is_none_or(|former| former.source.path.as_deref() != Some(path)) {
-        return Err(in_the_way()
-            .hint(format!("Add the file that is there: `au data add {path}`"))
-            .hint(format!("Or move it out of the way: `mv {path} {path}.before`")));
+        return Err(in_the_way().hint("Add the file that is there, by its path, or move it out of the way"));
     }
     if ports.workspace.inspect(path)? != Some(FileKind::File)
         || !ports.data.is_kept(&Place::Project(path.to_owned()))?
     {
-        return Err(in_the_way().hint(format!("Keep what is there first: `au data add {path}`")));
+        let name = former.map_or(path, |former| &former.name);
+        return Err(in_the_way().hint(format!("Keep what is there first: `au data add {}`", suggest::word(name))));
     }
     Ok(())
 }
@@ -295,7 +295,6 @@ fn carry_out(ports: &Ports, plan: Plan, store: Option<bool>) -> Result<Value> {
     let outcome = match &former {
         None => "added",
         Some(former) if *former == dataset => "unchanged",
-        Some(former) if former.digest == dataset.digest => "unchanged",
         Some(_) => "updated",
     };
     let mut row = dataset.row(ports)?;
@@ -330,7 +329,7 @@ fn record(ports: &Ports, dataset: &Dataset, place: &Place, facts: &DataFacts) ->
                 let flags = if facts.kind == DataKind::Folder { "-r --cached" } else { "--cached" };
                 ports.progress.warn(
                     &format!("git tracks `{path}`: its content goes into every commit and experiment as well"),
-                    &[format!("Take it out of git, its files stay: `git rm {flags} {path}`")],
+                    &[format!("Take it out of git, its files stay: `git rm {flags} {}`", suggest::word(path))],
                 );
             }
         }

@@ -115,10 +115,10 @@ impl Dataset {
     /// # Errors
     /// When git's settings can't be read.
     pub fn place(&self, ports: &Ports) -> Result<Option<Place>> {
-        if let Some(path) = &self.source.path {
-            return Ok(Some(Place::Project(path.clone())));
+        match &self.source.path {
+            Some(path) => Ok(Some(Place::Project(path.clone()))),
+            None => outside(ports, &self.name),
         }
-        Ok(ports.repository.setting(&path_setting(&self.name))?.map(Place::Outside))
     }
 
     /// What `au data` shows of it. `docs/record-format.md` documents the keys.
@@ -142,6 +142,39 @@ impl Dataset {
 /// The key of the repository's own configuration that tells where data outside of the project is.
 fn path_setting(name: &str) -> String {
     format!("aurum.data.{name}.path")
+}
+
+/// Where data outside of the project is.
+fn outside(ports: &Ports, name: &str) -> Result<Option<Place>> {
+    let told = ports.repository.setting(&path_setting(name));
+    if let Ok(Some(path)) = told {
+        return Ok(Some(Place::Outside(path)));
+    }
+    // In a package that was unpacked, which may be in no repository.
+    let packed = layout::packed_data(&packed_name(name));
+    if ports.workspace.inspect(&packed)?.is_some() {
+        return Ok(Some(Place::Project(packed)));
+    }
+    told?;
+    Ok(None)
+}
+
+/// A name as a file's: models may be called anything.
+pub(crate) fn packed_name(name: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_. ()+=@,".contains(c);
+    let mut file = String::new();
+    for c in name.chars() {
+        if plain(c) {
+            file.push(c);
+        } else {
+            let mut bytes = [0; 4];
+            for byte in c.encode_utf8(&mut bytes).bytes() {
+                file.push_str(&format!("%{byte:02X}"));
+            }
+        }
+    }
+    // Hidden files, and names that mean a folder, are not what people look for.
+    if file.starts_with('.') { file.replacen('.', "%2E", 1) } else { file }
 }
 
 /// The project's datasets, by name.
@@ -215,7 +248,7 @@ fn find_one<'a>(ports: &Ports, all: &'a [Dataset], wanted: &str) -> Result<&'a D
         Some(near) => failure.hint(format!("Did you mean `{near}`?")),
         None => failure,
     };
-    let failure = failure.hint(format!("Add it first: `au data add {shown}`"));
+    let failure = failure.hint(format!("Add it first: `au data add {}`", suggest::word(&shown)));
     Err(if known.is_empty() { failure } else { failure.hint("Run `au data ls` to see the project's datasets") })
 }
 
@@ -259,10 +292,11 @@ fn missing(dataset: &Dataset) -> Failure {
     let failure =
         Failure::new(FailureKind::MissingData, format!("The data of `{name}` is not there, and not in the store"));
     match (&source.url, &source.path) {
-        (Some(url), _) => failure.hint(format!("Download it again: `au data add {url}`")),
+        (Some(url), _) => failure.hint(format!("Download it again: `au data add {}`", suggest::word(url))),
         (None, Some(path)) => {
             failure.hint(format!("Put it back at `{path}`, or copy `.git/aurum/store` from the machine that added it"))
         }
-        (None, None) => failure.hint(format!("Say where it is on this computer: `au data add --name {name} /PATH`")),
+        (None, None) => failure
+            .hint(format!("Say where it is on this computer: `au data add --name {} /PATH`", suggest::word(name))),
     }
 }

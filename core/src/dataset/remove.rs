@@ -7,6 +7,7 @@ use crate::error::{Failure, FailureKind, Result};
 use crate::layout;
 use crate::ports::{Place, Ports};
 use crate::project;
+use crate::suggest;
 
 /// Takes datasets out; with `hard` their files too. What experiments recorded, and the store, stay as they are. Answers rows,
 /// a JSON array.
@@ -29,12 +30,13 @@ pub fn remove(ports: &Ports, names: &[String], hard: bool) -> Result<String> {
 fn check_kept(ports: &Ports, dataset: &Dataset) -> Result<()> {
     let Dataset { name, source, .. } = dataset;
     let Some(path) = &source.path else { return Ok(()) };
+    let name = suggest::word(name);
     if ports.data.is_kept(&Place::Project(path.clone()))? {
         return Ok(());
     }
     Err(Failure::new(FailureKind::InTheWay, format!("`{path}` holds data that is kept nowhere else"))
-        .hint(format!("Keep it first: `au data add {path}`"))
-        .hint(format!("Or take `{name}` out of the project and leave its files: `au data rm --soft-delete {name}`")))
+        .hint(format!("Keep it first: `au data add {name}`"))
+        .hint(format!("Or take it out of the project and leave its files: `au data rm --soft-delete {name}`")))
 }
 
 fn remove_one(ports: &Ports, dataset: &Dataset, hard: bool) -> Result<Value> {

@@ -6,6 +6,7 @@ use super::{Dataset, find, missing};
 use crate::error::{Failure, FailureKind, Result};
 use crate::ports::{DataKind, DataLimits, Place, Ports};
 use crate::project;
+use crate::suggest;
 
 /// What stands between a place and the content that is wanted there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +39,8 @@ pub(crate) fn standing(ports: &Ports, name: &str, path: &str, kind: DataKind, di
         FailureKind::InTheWay,
         format!("`{path}` has changed since `{name}` was added, and its content is kept nowhere else"),
     )
-    .hint(format!("Keep it first: `au data add {path}`"))
-    .hint(format!("Or move it out of the way: `mv {path} {path}.before`")))
+    .hint(format!("Keep it first: `au data add {}`", suggest::word(name)))
+    .hint("Or move it out of the way"))
 }
 
 /// Makes datasets, all without a name, what was recorded: a JSON array of rows.

@@ -163,7 +163,7 @@ fn a_file_added_by_hand_can_be_downloaded_again_over_it() {
     world.serve("https://example.org/adult.data", b"rows", "\"v1\"");
     let source = Source::Address("https://example.org/adult.data".into());
     let addition = add::add(&world.ports(), &[source], &Options::default()).unwrap();
-    assert_eq!(outcome(&addition), "unchanged");
+    assert_eq!(outcome(&addition), "updated");
     assert_eq!(described(&world, "adult.data")["source"]["type"], "address");
 }
 
@@ -229,6 +229,18 @@ fn what_lies_outside_is_remembered_by_this_clone_alone() {
     assert!(world.file("/mnt/big.bin").is_some(), "what lies outside is never deleted");
     assert!(world.local_setting("aurum.data.big.bin.path").is_none());
     assert!(all(&world.ports()).unwrap().is_empty());
+}
+
+#[test]
+fn what_lay_outside_is_found_where_a_package_has_it() {
+    let world = World::project();
+    world.write("/mnt/big.bin", b"x");
+    add_local(&world, "/mnt/big.bin").unwrap();
+    crate::ports::RepositoryEdit::set_local_setting(&world, "aurum.data.big.bin.path", None).unwrap();
+    let place = |world: &World| find(&world.ports(), &["big.bin".into()]).unwrap()[0].place(&world.ports()).unwrap();
+    assert_eq!(place(&world), None);
+    world.write(".au/data/big.bin", b"x");
+    assert_eq!(place(&world), Some(Place::Project(".au/data/big.bin".into())));
 }
 
 #[test]

@@ -172,7 +172,7 @@ pub fn at_end(ports: &Ports, usages: &BTreeMap<String, Usage>) -> BTreeMap<Strin
             &format!("The data of {names} may have changed since it was added, and is too large to be hashed by a run"),
             &[format!(
                 "Run `au data add {}` after you change it: what has not changed since costs nothing",
-                unknown.join(" ")
+                commands(&unknown)
             )],
         );
     }
@@ -199,7 +199,7 @@ fn look(ports: &Ports, dataset: &Dataset, usage: &mut Usage, limits: DataLimits)
 fn place_of(ports: &Ports, name: &str, usage: &Usage) -> Result<Option<Place>> {
     match &usage.source.path {
         Some(path) => Ok(Some(Place::Project(path.clone()))),
-        None => Ok(ports.repository.setting(&super::path_setting(name))?.map(Place::Outside)),
+        None => super::outside(ports, name),
     }
 }
 
@@ -212,8 +212,13 @@ fn warn_changed(ports: &Ports, names: &[String]) {
             "The data of {} has changed since it was added: the experiment notes its digest, and does not keep it",
             list(names)
         ),
-        &[format!("Keep this version of it: `au data add {}`", names.join(" "))],
+        &[format!("Keep this version of it: `au data add {}`", commands(names))],
     );
+}
+
+/// As they are given to a command.
+fn commands(names: &[String]) -> String {
+    names.iter().map(|name| suggest::word(name)).collect::<Vec<_>>().join(" ")
 }
 
 fn list(names: &[String]) -> String {

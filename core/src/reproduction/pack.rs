@@ -1,7 +1,8 @@
 //! Packing an experiment up, to be sent and run elsewhere: a zip file of what its commit and the store have, and nothing
 //! else. `docs/record-format.md` documents what is in it.
 
-use crate::error::Result;
+use crate::dataset::packed_name;
+use crate::error::{Failure, Result};
 use crate::history;
 use crate::layout;
 use crate::ports::{ArchiveWriter, Destination, Location, Ports};
@@ -45,7 +46,9 @@ pub fn pack(ports: &Ports, selector: &str, without: Without, destination: Destin
     let (record, commit) = history::one(ports, selector)?;
     let id = record.id.as_str();
     let modified = time::parse(&record.ended).unwrap_or_default();
-    let mut writer = ports.archive.begin(destination, &layout::package(id), modified)?;
+    let begun = ports.archive.begin(destination, &layout::package(id), modified);
+    let mut writer =
+        begun.map_err(|error| Failure::from(error).hint("Say where it is to go: `au export --output FILE`"))?;
     let archive = &mut *writer;
     let file = |path: String| Location { root: commit.clone(), path };
 
@@ -79,7 +82,7 @@ pub fn pack(ports: &Ports, selector: &str, without: Without, destination: Destin
 
 fn add_models(ports: &Ports, archive: &mut dyn ArchiveWriter, record: &Record) -> Result<()> {
     for (name, model) in &record.models {
-        let path = format!("{}/models/{}", record.id, file_name(name));
+        let path = format!("{}/models/{}", record.id, packed_name(name));
         if !archive.add_stored(&path, crate::ports::DataKind::File, &model.digest)? {
             let hint = "Models stay on the machine that saved them: copy `.git/aurum/store` from there".to_owned();
             ports
@@ -90,13 +93,14 @@ fn add_models(ports: &Ports, archive: &mut dyn ArchiveWriter, record: &Record) -
     Ok(())
 }
 
-/// Adds the data, at its place in the project or, of what lay outside, under its name. Answers the paths in the project.
+/// Adds the data, at its place in the project or, of what lay outside, under its name. Answers the former's paths.
 fn add_data(ports: &Ports, archive: &mut dyn ArchiveWriter, record: &Record) -> Result<Vec<String>> {
     let mut packed = Vec::new();
     for (name, usage) in &record.datasets {
         let path = match &usage.source.path {
             Some(path) => format!("{}/project/{path}", record.id),
-            None => format!("{}/data/{}", record.id, file_name(name)),
+            // Where `use_datasets` finds it.
+            None => format!("{}/project/{}", record.id, layout::packed_data(&packed_name(name))),
         };
         let added = match &usage.digest {
             Some(digest) => archive.add_stored(&path, usage.kind, digest)?,
@@ -113,24 +117,6 @@ fn add_data(ports: &Ports, archive: &mut dyn ArchiveWriter, record: &Record) -> 
         }
     }
     Ok(packed)
-}
-
-/// A name as a file's: models may be called anything.
-fn file_name(name: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "-_. ()+=@,".contains(c);
-    let mut file = String::new();
-    for c in name.chars() {
-        if plain(c) {
-            file.push(c);
-        } else {
-            let mut bytes = [0; 4];
-            for byte in c.encode_utf8(&mut bytes).bytes() {
-                file.push_str(&format!("%{byte:02X}"));
-            }
-        }
-    }
-    // Hidden files, and names that mean a folder, are not what people look for.
-    if file.starts_with('.') { file.replacen('.', "%2E", 1) } else { file }
 }
 
 /// How to run it again, for who has nothing but the package.
@@ -155,7 +141,7 @@ fn readme(record: &Record, without: Without) -> String {
          logs/             what it printed\n\
          models/           what it saved\n\
          project/          its code, with the data at its place\n\
-         data/             data that lay outside of the project\n",
+         project/.au/data/ data that lay outside of the project\n",
     );
     if !left_out.is_empty() {
         text.push_str(&format!("\nLeft out on request: {}\n", left_out.join(", ")));
@@ -182,6 +168,7 @@ fn readme(record: &Record, without: Without) -> String {
             suggest::word(&folder),
             suggest::word(&script),
         ));
+        text.push_str("\nTo have the runs recorded, make a repository of it first: au init -C project\n");
         if record.command.arguments.iter().any(|argument| argument.contains("***")) {
             text.push_str("\nWhere it says ***, a secret was given that is not recorded.\n");
         }
@@ -195,10 +182,10 @@ mod tests {
 
     #[test]
     fn models_of_any_name_get_a_file_of_their_own() {
-        assert_eq!(file_name("model"), "model");
-        assert_eq!(file_name("epoch 3/best.pt"), "epoch 3%2Fbest.pt");
-        assert_eq!(file_name("../x"), "%2E.%2Fx");
-        assert_eq!(file_name("a%2Fb"), "a%252Fb");
-        assert_eq!(file_name("モデル"), "モデル");
+        assert_eq!(packed_name("model"), "model");
+        assert_eq!(packed_name("epoch 3/best.pt"), "epoch 3%2Fbest.pt");
+        assert_eq!(packed_name("../x"), "%2E.%2Fx");
+        assert_eq!(packed_name("a%2Fb"), "a%252Fb");
+        assert_eq!(packed_name("モデル"), "モデル");
     }
 }

@@ -150,11 +150,11 @@ fn a_package_holds_the_experiment_and_not_the_checkout() {
     let log = format!("logs/{id}.log");
     let expected = [
         "README.txt",
-        "data/far.csv",
         log.as_str(),
         "metrics.jsonl",
         "models/model",
         "project/.au/config",
+        "project/.au/data/far.csv",
         "project/.au/datasets/data.csv.json",
         "project/.au/datasets/far.csv.json",
         "project/.gitignore",
@@ -180,7 +180,7 @@ fn each_part_can_be_left_out() {
     let (world, id) = project();
     let all = packed(&world, "first", Without::default());
     let parts: [(Without, &[&str]); 5] = [
-        (Without { data: true, ..Without::default() }, &["project/data.csv", "data/far.csv"]),
+        (Without { data: true, ..Without::default() }, &["project/data.csv", "project/.au/data/far.csv"]),
         (Without { metrics: true, ..Without::default() }, &["metrics.jsonl"]),
         (Without { logs: true, ..Without::default() }, &[&format!("logs/{id}.log")]),
         (Without { model: true, ..Without::default() }, &["models/model"]),

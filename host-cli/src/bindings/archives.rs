@@ -21,12 +21,7 @@ impl wit::HostDestination for Host {
 }
 
 impl wit::HostWriter for Host {
-    fn begin(
-        &mut self,
-        destination: Resource<Destination>,
-        name: String,
-        modified: u64,
-    ) -> Answer<Resource<Writer>> {
+    fn begin(&mut self, destination: Resource<Destination>, name: String, modified: u64) -> Answer<Resource<Writer>> {
         let destination = self.table.delete(destination)?;
         match Writer::begin(&destination, &name, modified) {
             Ok(writer) => Ok(Ok(self.table.push(writer)?)),

@@ -10,11 +10,7 @@ use crate::capabilities::{Error, Result};
 
 impl Host {
     /// The data at a place that may be read.
-    fn reading<T>(
-        &self,
-        place: &wit::Place,
-        read: impl FnOnce(&Data, Place<'_>) -> Result<T>,
-    ) -> Result<T> {
+    fn reading<T>(&self, place: &wit::Place, read: impl FnOnce(&Data, Place<'_>) -> Result<T>) -> Result<T> {
         let capabilities = &self.capabilities;
         let place = match place {
             wit::Place::Project(path) => {
@@ -49,7 +45,8 @@ impl wit::Host for Host {
 
     fn compare(&mut self, place: wit::Place, manifest: String, limit: u32) -> Answer<Option<wit::Differences>> {
         let compared = self.capabilities.grants.check_store();
-        let compared = compared.and_then(|()| self.reading(&place, |data, place| data.compare(place, &manifest, limit)));
+        let compared =
+            compared.and_then(|()| self.reading(&place, |data, place| data.compare(place, &manifest, limit)));
         answer(compared.map(|found| {
             found.map(|Differences { added, changed, removed, examples }| wit::Differences {
                 added,
@@ -66,12 +63,7 @@ impl wit::Host for Host {
 
     fn can_restore(&mut self, kind: wit::Kind, digest: String) -> Answer<bool> {
         let capabilities = &self.capabilities;
-        answer(
-            capabilities
-                .grants
-                .check_store()
-                .and_then(|()| capabilities.data().can_restore(kind_of(kind), &digest)),
-        )
+        answer(capabilities.grants.check_store().and_then(|()| capabilities.data().can_restore(kind_of(kind), &digest)))
     }
 
     fn restore(&mut self, path: String, kind: wit::Kind, digest: String) -> Answer<()> {

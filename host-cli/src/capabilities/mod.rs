@@ -15,6 +15,7 @@ pub mod remote;
 pub mod repository;
 pub mod repository_edit;
 pub mod store;
+mod temporaries;
 pub mod workspace;
 
 /// Why a capability did not do what was asked; the cases of `wit/types.wit`.

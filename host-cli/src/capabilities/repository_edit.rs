@@ -15,7 +15,7 @@ use super::git::{check_path, command, failure, object_id, references};
 use super::repository::Repository;
 use super::{Error, Result};
 
-/// How long to wait for somebody else's lock on the index.
+/// How long to wait for somebody else's lock on the index or the configuration.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Makes a repository in the project's folder, as `git init` does.
@@ -175,17 +175,22 @@ pub fn stage(repository: &Repository, entries: &[Staged]) -> Result<()> {
     if lines.is_empty() {
         return Ok(());
     }
+    let arguments = ["update-index", "--add", "-z", "--index-info"];
+    patiently("index.lock': File exists", || command::git(repository.root(), &arguments, &lines)).map(drop)
+}
+
+/// Git itself does not wait for another git that holds a lock: this does, for a while.
+fn patiently<T>(refusal: &str, mut act: impl FnMut() -> Result<T>) -> Result<T> {
     let start = Instant::now();
     loop {
-        match command::git(repository.root(), &["update-index", "--add", "-z", "--index-info"], &lines) {
-            // Git itself does not wait for another git that is at it.
-            Err(Error::Other(words)) if words.contains("index.lock': File exists") => {
+        match act() {
+            Err(Error::Other(words)) if words.contains(refusal) => {
                 if start.elapsed() > PATIENCE {
                     return Err(Error::Conflict(words));
                 }
                 thread::sleep(Duration::from_millis(50));
             }
-            other => return other.map(drop),
+            other => return other,
         }
     }
 }
@@ -227,14 +232,17 @@ pub fn set_local_setting(repository: &Repository, key: &str, value: Option<&str>
     if !key.starts_with("aurum.") || key.contains(['\n', '\0']) || value.is_some_and(|value| value.contains('\0')) {
         return Err(Error::Other(format!("`{}` is no key of Aurum's", key.escape_debug())));
     }
-    let root = repository.root();
     repository.git()?;
+    let configure = |arguments: &[&str]| {
+        let arguments = [&["config", "--local"], arguments].concat();
+        patiently("could not lock config file", || command::git(repository.root(), &arguments, b"")).map(drop)
+    };
     match value {
-        Some(value) => command::git(root, &["config", "--local", "--replace-all", key, value], b"").map(drop),
+        Some(value) => configure(&["--replace-all", key, value]),
         // One that is not set can't be unset; what matters is that it is gone.
-        None => match command::git(root, &["config", "--local", "--unset-all", key], b"") {
+        None => match configure(&["--unset-all", key]) {
             Err(Error::Other(words)) if words.trim_end().ends_with("failed:") => Ok(()),
-            other => other.map(drop),
+            other => other,
         },
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::{Error, Result};
+use super::{Error, Result, temporaries};
 
 /// Small enough to be still in the processor's cache when it is written, after it was hashed.
 pub(crate) const PIECE: usize = 256 << 10;
@@ -55,15 +55,26 @@ impl Store {
     /// An empty file within the store, which is made if there is none yet.
     pub(crate) fn temporary(&self) -> Result<tempfile::NamedTempFile> {
         self.make_folder()?;
-        let made = tempfile::Builder::new().prefix(NEW).tempfile_in(&self.folder);
+        let make = || tempfile::Builder::new().prefix(NEW).tempfile_in(&self.folder);
+        let made = temporaries::make_held(make, |made| temporaries::hold(made.as_file(), made.path()));
         made.map_err(|error| self.failed("adding to", &error))
     }
 
-    /// An empty folder within the store, which is made if there is none yet.
-    pub(crate) fn temporary_folder(&self) -> Result<tempfile::TempDir> {
+    /// An empty folder within the store, which is made if there is none yet, and that folder opened.
+    pub(crate) fn temporary_folder(&self) -> Result<(tempfile::TempDir, File)> {
         self.make_folder()?;
-        let made = tempfile::Builder::new().prefix(NEW).tempdir_in(&self.folder);
+        let make = || {
+            let made = tempfile::Builder::new().prefix(NEW).tempdir_in(&self.folder)?;
+            let opened = File::open(made.path())?;
+            Ok((made, opened))
+        };
+        let made = temporaries::make_held(make, |(made, opened)| temporaries::hold(opened, made.path()));
         made.map_err(|error| self.failed("adding to", &error))
+    }
+
+    /// Removes what processes left that died while they added something.
+    pub(crate) fn clear(&self) {
+        temporaries::clear(&self.folder, NEW);
     }
 
     /// Makes the store's folder the first time, and its name durable with it.

@@ -52,9 +52,8 @@ impl Tracker {
             None => String::new(),
         };
         let options = wit::AddOptions { name: options.name.clone(), store: options.store, folder };
-        let addition = self.call(|sandbox| {
-            sandbox.core.aurum_tracker_datasets().call_add(&mut sandbox.store, &sources, &options)
-        })?;
+        let addition = self
+            .call(|sandbox| sandbox.core.aurum_tracker_datasets().call_add(&mut sandbox.store, &sources, &options))?;
         Ok(Addition { rows: addition.rows, failures: addition.failures.into_iter().map(Into::into).collect() })
     }
 
@@ -118,7 +117,10 @@ impl Tracker {
         Ok(match source {
             DataSource::Address(url) => wit::Source::Address(url.clone()),
             DataSource::Path(path) => {
-                let place = self.place(path)?;
+                let place = match self.place(path) {
+                    Err(failure) => self.known(path)?.ok_or(failure)?,
+                    Ok(place) => place,
+                };
                 if let Place::Outside(path) = &place {
                     let grants = &mut self.sandbox()?.store.data_mut().capabilities.grants;
                     *grants = grants.clone().allow_outside(Path::new(path));
@@ -126,6 +128,27 @@ impl Tracker {
                 wit::Source::Local(place)
             }
         })
+    }
+
+    /// What is no path from here may be a dataset's name: then it is where that is.
+    fn known(&mut self, name: &Path) -> Result<Option<Place>> {
+        #[derive(serde::Deserialize)]
+        struct Row {
+            name: String,
+            place: Option<String>,
+            source: Source,
+        }
+        #[derive(serde::Deserialize)]
+        struct Source {
+            path: Option<String>,
+        }
+        let rows = self.list_data()?;
+        let rows: Vec<Row> = serde_json::from_str(&rows).unwrap_or_default();
+        let row = rows.into_iter().find(|row| Path::new(&row.name) == name);
+        Ok(row.and_then(|row| match row.source.path {
+            Some(path) => Some(Place::Project(path)),
+            None => row.place.map(Place::Outside),
+        }))
     }
 
     /// Where a path is, all links followed, seen from the project.

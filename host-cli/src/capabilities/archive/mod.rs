@@ -77,6 +77,10 @@ impl Writer {
         if !folder.is_dir() {
             return Err(Error::Other(format!("there is no folder `{}` to make an archive in", folder.display())));
         }
+        // A device or a pipe would be replaced by a file, and root may do that.
+        if target.symlink_metadata().is_ok_and(|there| !there.is_file() && !there.is_dir()) {
+            return Err(Error::Other(format!("what stands at `{}` is no file, and is not replaced", target.display())));
+        }
         if target.is_dir() {
             return Err(Error::Other(format!("there is a folder where the archive would be: `{}`", target.display())));
         }

@@ -10,7 +10,7 @@ use gix::objs::tree::EntryKind;
 
 use super::container::{Container, Entry};
 use super::{EXECUTABLE, LINK, ORDINARY, checked};
-use crate::capabilities::git::{self, failure, object_id};
+use crate::capabilities::git::{self, failure, history};
 use crate::capabilities::repository::{Location, Repository};
 use crate::capabilities::{Error, Result};
 
@@ -23,11 +23,9 @@ pub(super) fn add_file(
 ) -> Result<bool> {
     git::check_path(&location.path)?;
     let repository = repository.git()?;
-    let Some(root) = root(repository, &location.root)? else { return Ok(false) };
-    let found = root.lookup_entry(location.path.split('/')).map_err(|error| failure(&error))?;
-    let Some(found) = found else { return Ok(false) };
-    let Some(mode) = mode_of(found.mode().kind()) else { return Ok(false) };
-    add_blob(container, repository, path, mode, found.object_id())?;
+    let Some((kind, id)) = history::find(repository, location)? else { return Ok(false) };
+    let Some(mode) = mode_of(kind) else { return Ok(false) };
+    add_blob(container, repository, path, mode, id)?;
     Ok(true)
 }
 
@@ -41,7 +39,7 @@ pub(super) fn add_tree(
 ) -> Result<Vec<String>> {
     let repository = repository.git()?;
     let leave_out: HashSet<&[u8]> = leave_out.iter().map(String::as_bytes).collect();
-    let Some(tree) = self::root(repository, root)? else {
+    let Some(tree) = history::root(repository, root)? else {
         return Err(Error::Other(format!("there is no commit or tree {root}")));
     };
     let mut submodules = Vec::new();
@@ -95,19 +93,5 @@ fn mode_of(kind: EntryKind) -> Option<u32> {
         EntryKind::BlobExecutable => Some(EXECUTABLE),
         EntryKind::Link => Some(LINK),
         EntryKind::Tree | EntryKind::Commit => None,
-    }
-}
-
-/// The tree to look in; none when the object is not there or holds no files.
-fn root<'r>(repository: &'r gix::Repository, id: &str) -> Result<Option<gix::Tree<'r>>> {
-    let id = object_id(repository, id)?;
-    let Some(object) = repository.try_find_object(id).map_err(|error| failure(&error))? else { return Ok(None) };
-    if !matches!(object.kind, Kind::Commit | Kind::Tree | Kind::Tag) {
-        return Ok(None);
-    }
-    match object.peel_to_tree() {
-        Ok(tree) => Ok(Some(tree)),
-        Err(error) if error.is_not_found() => Ok(None),
-        Err(error) => Err(failure(&error)),
     }
 }

@@ -51,13 +51,20 @@ pub(super) struct Stream<'b> {
 impl<'s> Batch<'s> {
     pub(super) fn new(store: &'s Store) -> Result<Self> {
         let failed = |error: Errno| store.failed("adding to", &error.into());
-        let temporary = store.temporary_folder()?;
-        let open =
-            |path| rustix::fs::openat(CWD, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
-        let folder = open(temporary.path()).map_err(failed)?;
+        // Gigabytes may lie there of a call that was stopped.
+        store.clear();
+        let (temporary, folder) = store.temporary_folder()?;
         make_folder(CWD, store.objects()).map_err(failed)?;
-        let objects = open(&store.objects()).map_err(failed)?;
-        Ok(Self { store, objects, temporary, folder, contents: Mutex::default(), streams: AtomicU64::new(0) })
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let objects = rustix::fs::openat(CWD, store.objects(), flags, Mode::empty()).map_err(failed)?;
+        Ok(Self {
+            store,
+            objects,
+            temporary,
+            folder: folder.into(),
+            contents: Mutex::default(),
+            streams: AtomicU64::new(0),
+        })
     }
 
     /// Whether the store has the content, or will have it with this batch.

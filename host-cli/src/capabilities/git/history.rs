@@ -73,14 +73,15 @@ fn check_size(path: &str, size: u64) -> Result<()> {
     if size <= LIMIT { Ok(()) } else { Err(Error::Other(format!("`{path}` is larger than 4 MiB: {size} bytes"))) }
 }
 
-fn find(repository: &gix::Repository, location: &Location) -> Result<Option<(EntryKind, gix::ObjectId)>> {
+/// What a location names, and what kind of thing it is; none when there is none.
+pub(crate) fn find(repository: &gix::Repository, location: &Location) -> Result<Option<(EntryKind, gix::ObjectId)>> {
     let Some(root) = root(repository, &location.root)? else { return Ok(None) };
     let entry = root.lookup_entry(location.path.split('/')).map_err(|error| failure(&error))?;
     Ok(entry.map(|entry| (entry.mode().kind(), entry.object_id())))
 }
 
 /// The tree to look in; none when the object is not there, as a tag's in a shallow clone, or holds no files.
-fn root<'r>(repository: &'r gix::Repository, id: &str) -> Result<Option<gix::Tree<'r>>> {
+pub(crate) fn root<'r>(repository: &'r gix::Repository, id: &str) -> Result<Option<gix::Tree<'r>>> {
     let id = object_id(repository, id)?;
     let Some(object) = repository.try_find_object(id).map_err(|error| failure(&error))? else { return Ok(None) };
     if !matches!(object.kind, Kind::Commit | Kind::Tree | Kind::Tag) {

@@ -50,7 +50,10 @@ pub(crate) fn open(root: &Path) -> Result<gix::Repository> {
     let root = canonical(root)?;
     match locate(&root)? {
         Place::Here => {}
-        Place::Nothing => return Err(Error::Other(format!("no git repository at `{}`", root.display()))),
+        Place::Nothing => {
+            let root = root.display();
+            return Err(Error::Other(format!("there is no git repository at `{root}`; `au init` makes one")));
+        }
         Place::Above(top) => {
             return Err(Error::Other(format!(
                 "`{}` is not the root of a git repository; that is `{}`",

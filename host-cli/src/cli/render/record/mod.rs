@@ -27,6 +27,8 @@ pub(crate) struct Record {
     ended: Option<String>,
     #[serde(default)]
     commit: Option<String>,
+    #[serde(default)]
+    tag: Option<String>,
     code: Code,
     command: Command,
     #[serde(default)]

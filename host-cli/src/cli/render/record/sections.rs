@@ -47,7 +47,7 @@ impl Record {
         );
         facts.add_some("commit", self.commit.as_ref());
         // The commit of a run that is not saved yet, and so its tag, is still to come.
-        facts.add_some("tag", self.commit.as_ref().map(|_| format!("au/{}", self.id)));
+        facts.add_some("tag", self.tag.clone());
         facts.write(page.out, 0, page.screen.width, page.screen.palette)
     }
 
@@ -267,6 +267,7 @@ mod tests {
             "status": "failed", "problem": "ValueError: rate is negative",
             "started": "2026-11-23T22:29:01.000Z", "ended": "2026-11-23T22:29:02.250Z",
             "commit": "0123456789abcdef0123456789abcdef01234567",
+            "tag": "au/acfdf6cd-1f1a-4929-b036-7b0a5399b0c6",
             "code": {
                 "head": "89abcdef0123456789abcdef0123456789abcdef", "branch": "main", "dirty": true,
                 "reproducible": false, "script": "src/train.py",
@@ -360,7 +361,7 @@ Surroundings
     #[test]
     fn a_run_that_goes_on_has_no_commit_and_no_end() {
         let mut record = record();
-        for key in ["ended", "commit", "name", "problem", "environment"] {
+        for key in ["ended", "commit", "tag", "name", "problem", "environment"] {
             record[key] = Value::Null;
         }
         for key in ["parameters", "metrics", "datasets", "models"] {
