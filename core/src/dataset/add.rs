@@ -178,12 +178,12 @@ fn decoded(segment: &str) -> String {
 }
 
 /// The project itself and what makes it one are no data.
-fn check_own(path: &str) -> Result<()> {
+pub(super) fn check_own(path: &str) -> Result<()> {
     if path.is_empty() {
         return Err(Failure::new(FailureKind::InvalidValue, "The whole project can't be a dataset of itself")
             .hint("Put the data into a folder of its own, and add that"));
     }
-    if is_within(path, ".au") || path == ".gitignore" || is_within(path, "logs") && path == "logs" {
+    if is_within(path, ".au") || matches!(path, ".gitignore" | "logs") {
         return Err(Failure::new(FailureKind::InvalidValue, format!("`{path}` is a part of the project, not data"))
             .hint("Put the data into a folder of its own, and add that"));
     }

@@ -100,6 +100,10 @@ impl Dataset {
         if (dataset.source.kind == OriginKind::Outside) != dataset.source.path.is_none() {
             return Err(unreadable("it does not say where its data is".to_owned()));
         }
+        // It may come with a clone from anybody: what it names is going to be overwritten and removed.
+        if let Some(path) = &dataset.source.path {
+            add::check_own(path)?;
+        }
         Ok(dataset)
     }
 

@@ -288,9 +288,13 @@ fn descriptions_that_say_something_else_are_refused_by_name() {
     let failure = all(&world.ports()).unwrap_err();
     assert!(failure.message.contains(".au/datasets/x.json"), "{failure}");
     let mut other = described(&world, "a.csv");
-    for (key, value) in
-        [("schema", json!("aurum.dataset/9")), ("name", json!("z")), ("source", json!({ "type": "project" }))]
-    {
+    for (key, value) in [
+        ("schema", json!("aurum.dataset/9")),
+        ("name", json!("z")),
+        ("source", json!({ "type": "project" })),
+        ("source", json!({ "type": "project", "path": ".au/config" })),
+        ("source", json!({ "type": "project", "path": "" })),
+    ] {
         let former = std::mem::replace(&mut other[key], value);
         world.write(".au/datasets/a.csv.json", other.to_string().as_bytes());
         assert!(read(&world.ports(), "a.csv").is_err(), "{key}");

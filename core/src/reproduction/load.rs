@@ -9,7 +9,7 @@ use crate::dataset::restore::{Standing, standing};
 use crate::dataset::usage::{State, Usage};
 use crate::error::{Failure, FailureKind, PortError, Result};
 use crate::history;
-use crate::ports::{ChangeKind, Head, Location, Ports};
+use crate::ports::{ChangeKind, DataKind, Head, Location, Ports};
 use crate::project;
 use crate::record::Record;
 use crate::snapshot::MARKERS;
@@ -47,7 +47,7 @@ pub fn load(ports: &Ports, selector: &str) -> Result<Loaded> {
             .hint(format!("Finish the {operation} or abort it, then load again")));
     }
     check_unsaved_work(ports, &commit)?;
-    let plan = plan_data(ports, &record)?;
+    let plan = plan_data(ports, &record, &commit)?;
     if head.commit.as_ref() != Some(&commit) || head.branch.is_some() {
         switch(ports, &commit)?;
     }
@@ -97,7 +97,7 @@ fn holds(ports: &Ports, commit: &str, path: &str, folders: &mut BTreeMap<String,
 }
 
 /// The datasets to bring back, and how. Those that can't be are warned of.
-fn plan_data<'a>(ports: &Ports, record: &'a Record) -> Result<Vec<(&'a str, &'a str, &'a Usage)>> {
+fn plan_data<'a>(ports: &Ports, record: &'a Record, commit: &str) -> Result<Vec<(&'a str, &'a str, &'a Usage)>> {
     let mut plan = Vec::new();
     for (name, usage) in &record.datasets {
         let Some(path) = &usage.source.path else {
@@ -106,7 +106,9 @@ fn plan_data<'a>(ports: &Ports, record: &'a Record) -> Result<Vec<(&'a str, &'a 
             ports.progress.warn(&message, &["`au export` packs the version that the experiment had".to_owned()]);
             continue;
         };
-        if usage.state == State::Missing {
+        // What the commit holds itself, git puts there.
+        let tracked = usage.kind == DataKind::File && holds(ports, commit, path, &mut BTreeMap::new())?;
+        if usage.state == State::Missing || tracked {
             continue;
         }
         let Some(digest) = usage.best_digest() else { continue };

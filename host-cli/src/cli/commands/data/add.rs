@@ -24,7 +24,7 @@ const OTHER_SERVERS: &str = "For s3:// and ftp:// addresses, which this version 
 #[derive(Debug, clap::Args)]
 #[command(after_help = examples())]
 pub(crate) struct AddArgs {
-    /// Files, folders, or addresses that begin with https:// or http://
+    /// Files, folders, or addresses that begin with https:// or http://; the name of a dataset stands for its place
     #[arg(value_name = "SOURCE", required = true, value_parser = OsStringValueParser::new().map(source))]
     sources: Vec<DataSource>,
     /// What the dataset is called, when there is one source; without it, what its file or folder is called
