@@ -40,7 +40,7 @@ pub(crate) fn standing(ports: &Ports, name: &str, path: &str, kind: DataKind, di
         format!("`{path}` has changed since `{name}` was added, and its content is kept nowhere else"),
     )
     .hint(format!("Keep it first: `au data add {}`", suggest::word(name)))
-    .hint("Or move it out of the way"))
+    .hint("Or move it away or remove it yourself, then try again"))
 }
 
 /// Makes datasets, all without a name, what was recorded: a JSON array of rows.
