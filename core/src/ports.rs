@@ -124,6 +124,8 @@ pub trait Repository {
     fn read_staged(&self, path: &str) -> PortResult<Option<Vec<u8>>>;
     /// Whether git tracks the file, or anything below it.
     fn is_tracked(&self, path: &str) -> PortResult<bool>;
+    /// What git ignores in this clone alone.
+    fn read_exclude(&self) -> PortResult<Option<Vec<u8>>>;
     /// How the working tree differs from HEAD's tree.
     fn changes(&self, markers: &[&str]) -> PortResult<Box<dyn ChangeSet>>;
 }
@@ -192,6 +194,8 @@ pub trait RepositoryEdit {
     fn stage(&self, entries: &[(String, Option<ObjectId>)]) -> PortResult<()>;
     /// `git switch --detach`; a conflict when it would overwrite what is not in git.
     fn switch_detached(&self, commit: &str) -> PortResult<()>;
+    /// Changes what git ignores in this clone alone, if that is what is expected, else `Conflict`.
+    fn exchange_exclude(&self, expected: Option<&[u8]>, contents: &[u8]) -> PortResult<()>;
     /// Sets or removes a value of the repository's own configuration.
     fn set_local_setting(&self, key: &str, value: Option<&str>) -> PortResult<()>;
 }

@@ -215,7 +215,7 @@ fn without_signatures(word: &str) -> String {
 
 /// Whether a parameter of this name signs an address, or opens it in another way.
 fn opens(name: &str) -> bool {
-    const NAMES: [&str; 10] = [
+    const NAMES: [&str; 19] = [
         "signature",
         "sig",
         "token",
@@ -226,6 +226,15 @@ fn opens(name: &str) -> bool {
         "googleaccessid",
         "key-pair-id",
         "hmac",
+        "pw",
+        "pwd",
+        "pass",
+        "jwt",
+        "code",
+        "st",
+        "rlkey",
+        "hdnea",
+        "hdnts",
     ];
     let name = decoded(name).to_ascii_lowercase();
     NAMES.contains(&name.as_str()) || name.starts_with("x-amz-") || name.starts_with("x-goog-") || is_secret_name(&name)

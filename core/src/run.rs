@@ -157,7 +157,10 @@ impl Run {
         };
         run.append(&Event::Started(Box::new(started)))?;
         run.append(&Event::Packages(ports.interpreter.packages()))?;
-        run.note_datasets(usage::at_start(ports))?;
+        // What data there is is no reason not to record the run.
+        if let Err(failure) = run.note_datasets(usage::at_start(ports)) {
+            ports.progress.warn(&format!("Not all data is recorded: {}", failure.message), &failure.hints);
+        }
         run.writer.sync()?;
         Ok(run)
     }
@@ -391,8 +394,8 @@ impl Run {
     }
 
     fn note_datasets(&self, datasets: BTreeMap<String, Usage>) -> Result<()> {
-        /// Of a frame: a few hundred bytes each, far from what it holds.
-        const AT_ONCE: usize = 100;
+        /// Of a frame: at most 16 KiB each, which is what a description may take.
+        const AT_ONCE: usize = 40;
         let noted: Vec<_> = datasets
             .into_iter()
             .filter(|(name, usage)| self.inner.borrow().datasets.get(name) != Some(usage))

@@ -118,7 +118,7 @@ impl Selector {
                 }
                 // A loaded experiment's own files are its business, not that of the next one.
                 ChangeKind::Untracked if is_below(&change.path, layout::EXPERIMENTS) => {}
-                ChangeKind::Untracked if is_package(&change.path) => {}
+                ChangeKind::Untracked if is_package(&change.path) || is_temporary(&change.path) => {}
                 ChangeKind::Untracked => self.untracked(position, change),
             }
         }
@@ -167,6 +167,12 @@ fn is_below(path: &str, folder: &str) -> bool {
 fn is_package(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or_default();
     name.strip_suffix(".zip").is_some_and(id::is_id)
+}
+
+/// Whether Aurum was writing it when it was stopped.
+fn is_temporary(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    name.starts_with(".aurum-") && name.ends_with(".tmp")
 }
 
 /// The folder that a path is left out with: one that the host left unlisted, or one that bears a marker's name.

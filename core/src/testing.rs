@@ -39,6 +39,7 @@ struct Inner {
     /// By address: content and entity tag.
     served: RefCell<BTreeMap<String, (Vec<u8>, String)>>,
     settings: RefCell<BTreeMap<String, String>>,
+    exclude: RefCell<Option<Vec<u8>>>,
     tracked: RefCell<BTreeSet<String>>,
     warnings: RefCell<Vec<String>>,
     calls: RefCell<Vec<String>>,
@@ -240,7 +241,8 @@ impl World {
 
     /// What lies outside, and what a line of `.gitignore` that begins with a slash names.
     fn is_ignored(&self, path: &str) -> bool {
-        let lines = String::from_utf8(self.file(".gitignore").unwrap_or_default()).unwrap();
+        let files = [self.file(".gitignore"), self.0.exclude.borrow().clone()];
+        let lines = String::from_utf8(files.into_iter().flatten().flatten().collect()).unwrap();
         let fits = |line: &str| match line.strip_suffix('/') {
             Some(folder) => path.starts_with(&format!("{folder}/")),
             None => path == line,
@@ -317,6 +319,10 @@ impl Repository for World {
 
     fn setting(&self, key: &str) -> PortResult<Option<String>> {
         Ok(self.local_setting(key))
+    }
+
+    fn read_exclude(&self) -> PortResult<Option<Vec<u8>>> {
+        Ok(self.0.exclude.borrow().clone())
     }
 
     fn is_tracked(&self, path: &str) -> PortResult<bool> {
@@ -503,6 +509,15 @@ impl RepositoryEdit for World {
         self.0.files.borrow_mut().extend(files);
         let tree = Some(self.plan(commit).tree);
         *self.0.head.borrow_mut() = Head { commit: Some(commit.to_owned()), tree, branch: None, operation: None };
+        Ok(())
+    }
+
+    fn exchange_exclude(&self, expected: Option<&[u8]>, contents: &[u8]) -> PortResult<()> {
+        self.allowed("repository-edit", "exchange-exclude")?;
+        if self.0.exclude.borrow().as_deref() != expected {
+            return Err(PortError::Conflict("info/exclude".into()));
+        }
+        *self.0.exclude.borrow_mut() = Some(contents.to_vec());
         Ok(())
     }
 

@@ -95,6 +95,7 @@ impl Tracker {
             grants,
             repository: Repository::new(root),
             workspace: Workspace::new(root)?,
+            data: std::cell::OnceCell::new(),
             remote: Remote::new(),
             clock: Clock::from_environment()?,
             entropy: Entropy::from_environment(),

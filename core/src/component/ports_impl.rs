@@ -116,6 +116,10 @@ impl ports::Repository for Imports {
         Ok(repository::is_tracked(path)?)
     }
 
+    fn read_exclude(&self) -> PortResult<Option<Vec<u8>>> {
+        Ok(repository::read_exclude()?)
+    }
+
     fn changes(&self, markers: &[&str]) -> PortResult<Box<dyn ports::ChangeSet>> {
         let markers: Vec<String> = markers.iter().map(|marker| (*marker).to_owned()).collect();
         Ok(Box::new(Changes(repository::changes(&markers)?)))
@@ -208,6 +212,10 @@ impl ports::RepositoryEdit for Imports {
 
     fn switch_detached(&self, commit: &str) -> PortResult<()> {
         Ok(repository_edit::switch_detached(commit)?)
+    }
+
+    fn exchange_exclude(&self, expected: Option<&[u8]>, contents: &[u8]) -> PortResult<()> {
+        Ok(repository_edit::exchange_exclude(expected, contents)?)
     }
 
     fn set_local_setting(&self, key: &str, value: Option<&str>) -> PortResult<()> {

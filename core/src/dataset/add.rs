@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Dataset, Origin, OriginKind, all, check_name, ignore, is_within, path_setting};
+use super::{Dataset, Origin, OriginKind, check_name, find, ignore, is_described, is_within, path_setting, read};
 use crate::error::{Failure, FailureKind, PortError, Result};
 use crate::layout;
 use crate::ports::{DataFacts, DataKind, DataLimits, FileKind, Place, Ports, RemoteAttributes};
@@ -67,7 +67,7 @@ pub fn add(ports: &Ports, sources: &[Source], options: &Options) -> Result<Addit
         )
         .hint("Add them one by one"));
     }
-    let known = all(ports)?;
+    let known = find(ports, &[])?;
     let mut plans: Vec<Plan> = Vec::with_capacity(sources.len());
     for source in sources {
         let plan = plan(ports, &known, source, options)?;
@@ -118,6 +118,10 @@ fn plan(ports: &Ports, known: &[Dataset], source: &Source, options: &Options) ->
         (None, None) => called,
     };
     check_name(&name)?;
+    if former.is_none() && !known.iter().any(|other| other.name == name) && is_described(ports, &name)? {
+        // Somebody else's description, which can't be read: it is not to be lost.
+        read(ports, &name)?;
+    }
     for other in known.iter().filter(|other| former.as_ref().is_none_or(|former| former.name != other.name)) {
         let at = other.place(ports)?;
         // Outside data whose place only another clone knows: this is where it is here.
@@ -178,7 +182,7 @@ fn decoded(segment: &str) -> String {
 }
 
 /// The project itself and what makes it one are no data.
-pub(super) fn check_own(path: &str) -> Result<()> {
+pub(crate) fn check_own(path: &str) -> Result<()> {
     if path.is_empty() {
         return Err(Failure::new(FailureKind::InvalidValue, "The whole project can't be a dataset of itself")
             .hint("Put the data into a folder of its own, and add that"));
@@ -314,9 +318,17 @@ fn fetch(ports: &Ports, url: &str, path: &str) -> Result<RemoteAttributes> {
         PortError::NoSpace(_) | PortError::Denied(_) => Failure::from(error),
         error => Failure::from(error).hint("Nothing was recorded: try again, or check the address in a browser"),
     })?;
-    fetched.ok_or_else(|| {
+    let fetched = fetched.ok_or_else(|| {
         Failure::new(FailureKind::MissingData, format!("There is nothing at `{shown}`"))
             .hint("Check the address in a browser")
+    })?;
+    /// Far more than any that means something.
+    const LONGEST: usize = 1_000;
+    let short = |text: Option<String>| text.filter(|text| text.len() <= LONGEST);
+    Ok(RemoteAttributes {
+        size: fetched.size,
+        entity_tag: short(fetched.entity_tag),
+        last_modified: short(fetched.last_modified),
     })
 }
 

@@ -1,46 +1,70 @@
-//! The marked lines of `.gitignore` that keep data out of git.
+//! The marked lines of `.gitignore`, and of this clone's `info/exclude`, that keep data out of git.
 
 use std::collections::BTreeSet;
 
 use crate::error::{Failure, FailureKind, PortError, Result};
 use crate::ports::{DataKind, PortResult, Ports};
 
-const FILE: &str = ".gitignore";
+const SHARED: &str = ".gitignore";
 const BEGIN: &str = "# >>> aurum data";
 const END: &str = "# <<< aurum data";
 
 /// Has git ignore what lies at a path.
 pub(super) fn add(ports: &Ports, path: &str, kind: DataKind) -> Result<()> {
+    add_to(ports, File::Shared, path, kind)
+}
+
+/// Has git ignore it in this clone whatever is checked out: an older `.gitignore` does not know of it.
+pub(crate) fn exclude(ports: &Ports, path: &str, kind: DataKind) -> Result<()> {
+    add_to(ports, File::Own, path, kind)
+}
+
+fn add_to(ports: &Ports, file: File, path: &str, kind: DataKind) -> Result<()> {
     let line = line(path, kind)?;
     let former = lines_of(path)?;
-    edit(ports, |lines| {
+    edit(ports, file, |lines| {
         // What was a file may be a folder by now.
         lines.retain(|known| !former.contains(known));
         lines.insert(line.clone());
     })
 }
 
-/// Takes back what [`add`] did.
+/// Takes back what [`add`] and [`exclude`] did.
 pub(super) fn remove(ports: &Ports, path: &str) -> Result<()> {
     let former = lines_of(path)?;
-    edit(ports, |lines| lines.retain(|known| !former.contains(known)))
+    for file in [File::Shared, File::Own] {
+        edit(ports, file, |lines| lines.retain(|known| !former.contains(known)))?;
+    }
+    Ok(())
 }
 
-fn edit(ports: &Ports, change: impl Fn(&mut BTreeSet<String>)) -> Result<()> {
+/// A file of patterns.
+#[derive(Clone, Copy)]
+enum File {
+    /// `.gitignore`, for everybody.
+    Shared,
+    /// `info/exclude`, for this clone.
+    Own,
+}
+
+fn edit(ports: &Ports, file: File, change: impl Fn(&mut BTreeSet<String>)) -> Result<()> {
     /// Far more than there are processes that add data at once.
     const TRIES: usize = 1_000;
     for _ in 1..TRIES {
-        match try_edit(ports, &change) {
+        match try_edit(ports, file, &change) {
             // Another process has edited the file between our reading and our writing: on top of that, then.
             Err(PortError::Conflict(_)) => {}
             other => return Ok(other?),
         }
     }
-    Ok(try_edit(ports, &change)?)
+    Ok(try_edit(ports, file, &change)?)
 }
 
-fn try_edit(ports: &Ports, change: &impl Fn(&mut BTreeSet<String>)) -> PortResult<()> {
-    let former = ports.workspace.read(FILE)?;
+fn try_edit(ports: &Ports, file: File, change: &impl Fn(&mut BTreeSet<String>)) -> PortResult<()> {
+    let former = match file {
+        File::Shared => ports.workspace.read(SHARED)?,
+        File::Own => ports.repository.read_exclude()?,
+    };
     let contents = former.as_deref().unwrap_or_default();
     let block = Block::find(contents);
     let mut lines = block.lines.clone();
@@ -48,7 +72,11 @@ fn try_edit(ports: &Ports, change: &impl Fn(&mut BTreeSet<String>)) -> PortResul
     if lines == block.lines {
         return Ok(());
     }
-    ports.workspace_edit.exchange(FILE, former.as_deref(), &block.replaced(contents, &lines))
+    let contents = block.replaced(contents, &lines);
+    match file {
+        File::Shared => ports.workspace_edit.exchange(SHARED, former.as_deref(), &contents),
+        File::Own => ports.repository_edit.exchange_exclude(former.as_deref(), &contents),
+    }
 }
 
 fn lines_of(path: &str) -> Result<[String; 2]> {
@@ -138,7 +166,7 @@ mod tests {
     use crate::testing::World;
 
     fn ignored(world: &World) -> String {
-        String::from_utf8(world.file(FILE).unwrap_or_default()).unwrap()
+        String::from_utf8(world.file(SHARED).unwrap_or_default()).unwrap()
     }
 
     #[test]
@@ -146,7 +174,7 @@ mod tests {
         for former in ["", "*.pyc\n", "*.pyc", "a\r\n\r\n"] {
             let world = World::project();
             if !former.is_empty() {
-                world.write(FILE, former.as_bytes());
+                world.write(SHARED, former.as_bytes());
             }
             let ports = world.ports();
             add(&ports, "b.csv", DataKind::File).unwrap();
@@ -155,7 +183,7 @@ mod tests {
             assert!(ignored(&world).starts_with(former) && ignored(&world).ends_with(block), "{}", ignored(&world));
             add(&ports, "b.csv", DataKind::Folder).unwrap();
             assert!(ignored(&world).contains("\n/b.csv/\n") && !ignored(&world).contains("\n/b.csv\n"));
-            world.write(FILE, (ignored(&world) + "mine\n").as_bytes());
+            world.write(SHARED, (ignored(&world) + "mine\n").as_bytes());
             remove(&ports, "b.csv").unwrap();
             remove(&ports, "a/images").unwrap();
             let after = ignored(&world);
@@ -183,7 +211,7 @@ mod tests {
     #[test]
     fn a_block_without_an_end_is_left_alone() {
         let world = World::project();
-        world.write(FILE, b"# >>> aurum data\n/x\n");
+        world.write(SHARED, b"# >>> aurum data\n/x\n");
         add(&world.ports(), "y", DataKind::File).unwrap();
         assert_eq!(ignored(&world), "# >>> aurum data\n/x\n\n# >>> aurum data\n/y\n# <<< aurum data\n");
         remove(&world.ports(), "y").unwrap();

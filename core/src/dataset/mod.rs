@@ -11,7 +11,7 @@
 //! | `ignore` | keeping it out of git |
 
 pub mod add;
-mod ignore;
+pub(crate) mod ignore;
 pub mod remove;
 pub mod restore;
 pub mod status;
@@ -25,11 +25,14 @@ use serde_json::{Value, json};
 use crate::error::{Failure, FailureKind, Result};
 use crate::layout;
 use crate::ports::{DataFacts, DataKind, Place, Ports, RemoteAttributes};
+use crate::redact;
 use crate::suggest;
 use crate::value;
 
 /// The schema that this version writes.
 pub const SCHEMA: &str = "aurum.dataset/1";
+/// Bytes of a description at most.
+const LARGEST: usize = 16 << 10;
 /// Bytes of a dataset's name: with `.json` it has to fit a file's name.
 const LONGEST_NAME: usize = 200;
 
@@ -91,6 +94,9 @@ impl Dataset {
 
     fn parse(bytes: &[u8]) -> Result<Self> {
         let unreadable = |why: String| Failure::new(FailureKind::Unreadable, why);
+        if bytes.len() > LARGEST {
+            return Err(unreadable(format!("it takes {} bytes, and {LARGEST} are the most", bytes.len())));
+        }
         let dataset: Self =
             serde_json::from_slice(bytes).map_err(|error| unreadable(format!("it is no dataset: {error}")))?;
         if dataset.schema != SCHEMA {
@@ -111,7 +117,12 @@ impl Dataset {
         let value = serde_json::to_value(self).map_err(|error| {
             Failure::new(FailureKind::Unreadable, format!("The dataset `{}` can't be written: {error}", self.name))
         })?;
-        Ok(value::canonical(&value))
+        let text = value::canonical(&value);
+        if text.len() > LARGEST {
+            let message = format!("The description of `{}` would take more than {LARGEST} bytes", self.name);
+            return Err(Failure::new(FailureKind::InvalidValue, message).hint("Use a shorter path or address"));
+        }
+        Ok(text)
     }
 
     /// Where its data is; none when it lies outside and this clone does not know where.
@@ -212,18 +223,31 @@ fn read(ports: &Ports, name: &str) -> Result<Dataset> {
 }
 
 /// The datasets that these names name, all without one: a name, a path relative to the root, an address, or where it lies
-/// outside.
+/// outside. What begins with `./` or `/` is a path and nothing else.
+///
+/// A description that can't be read hides no other: it is warned of, unless it is the one that is named.
 ///
 /// # Errors
-/// `UnknownDataset`, with the nearest known name.
+/// `UnknownDataset`, with the nearest known name; `Unreadable`.
 pub fn find(ports: &Ports, names: &[String]) -> Result<Vec<Dataset>> {
-    let all = all(ports)?;
+    let mut all = Vec::new();
+    for dataset in each(ports)? {
+        match dataset {
+            Ok(dataset) => all.push(dataset),
+            Err(failure) if names.is_empty() => ports.progress.warn(&failure.message, &failure.hints),
+            Err(_) => {}
+        }
+    }
     if names.is_empty() {
         return Ok(all);
     }
     let mut found: Vec<Dataset> = Vec::new();
     for name in names {
-        let dataset = find_one(ports, &all, name)?;
+        let dataset = match find_one(ports, &all, name) {
+            // Perhaps it is there, and can't be read.
+            Err(unknown) if is_described(ports, name)? => return Err(read(ports, name).err().unwrap_or(unknown)),
+            found => found?,
+        };
         if !found.iter().any(|other| other.name == dataset.name) {
             found.push(dataset.clone());
         }
@@ -231,13 +255,21 @@ pub fn find(ports: &Ports, names: &[String]) -> Result<Vec<Dataset>> {
     Ok(found)
 }
 
+/// Whether there is a description of that name, readable or not.
+fn is_described(ports: &Ports, name: &str) -> Result<bool> {
+    Ok(check_name(name).is_ok() && ports.workspace.inspect(&layout::dataset(name))?.is_some())
+}
+
 fn find_one<'a>(ports: &Ports, all: &'a [Dataset], wanted: &str) -> Result<&'a Dataset> {
-    let path = wanted.strip_prefix("./").unwrap_or(wanted).trim_end_matches('/');
-    let address = crate::redact::url(wanted);
-    if let Some(dataset) = all.iter().find(|dataset| dataset.name == wanted).or_else(|| {
-        let is = |told: &Option<String>, wanted: &str| told.as_deref() == Some(wanted);
-        all.iter().find(|dataset| is(&dataset.source.path, path) || is(&dataset.source.url, &address))
-    }) {
+    let relative = wanted.strip_prefix("./");
+    let path = relative.unwrap_or(wanted).trim_end_matches('/');
+    let address = redact::url(wanted);
+    let is = |told: &Option<String>, wanted: &str| told.as_deref() == Some(wanted);
+    let is_path = relative.is_some() || wanted.starts_with('/');
+    let named = all.iter().find(|dataset| !is_path && dataset.name == wanted);
+    if let Some(dataset) =
+        named.or_else(|| all.iter().find(|dataset| is(&dataset.source.path, path) || is(&dataset.source.url, &address)))
+    {
         return Ok(dataset);
     }
     for dataset in all.iter().filter(|dataset| dataset.source.kind == OriginKind::Outside) {
@@ -281,7 +313,7 @@ fn check_name(name: &str) -> Result<()> {
 /// Outside a project, and for a dataset that can't be read.
 pub fn list(ports: &Ports) -> Result<String> {
     crate::project::require(ports)?;
-    let rows = all(ports)?.iter().map(|dataset| dataset.row(ports)).collect::<Result<Vec<_>>>()?;
+    let rows = find(ports, &[])?.iter().map(|dataset| dataset.row(ports)).collect::<Result<Vec<_>>>()?;
     Ok(json!(rows).to_string())
 }
 

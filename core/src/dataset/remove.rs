@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Dataset, find, ignore, path_setting};
+use super::{Dataset, find, ignore, is_described, path_setting, read};
 use crate::error::{Failure, FailureKind, Result};
 use crate::layout;
 use crate::ports::{Place, Ports};
@@ -19,11 +19,19 @@ pub fn remove(ports: &Ports, names: &[String], hard: bool) -> Result<String> {
     if names.is_empty() {
         return Err(Failure::new(FailureKind::Usage, "No dataset is named").hint("Run `au data ls` to see them"));
     }
-    let datasets = find(ports, names)?;
+    let (unreadable, names): (Vec<&String>, Vec<&String>) =
+        names.iter().partition(|name| is_described(ports, name).unwrap_or(false) && read(ports, name).is_err());
+    let names: Vec<String> = names.into_iter().cloned().collect();
+    let datasets = if names.is_empty() { Vec::new() } else { find(ports, &names)? };
     if hard {
         datasets.iter().try_for_each(|dataset| check_kept(ports, dataset))?;
     }
-    let rows = datasets.iter().map(|dataset| remove_one(ports, dataset, hard)).collect::<Result<Vec<_>>>()?;
+    let mut rows = datasets.iter().map(|dataset| remove_one(ports, dataset, hard)).collect::<Result<Vec<_>>>()?;
+    for name in unreadable {
+        // Nobody can tell where its files are: they stay.
+        ports.workspace_edit.remove(&layout::dataset(name))?;
+        rows.push(json!({ "name": name, "outcome": "removed" }));
+    }
     Ok(json!(rows).to_string())
 }
 
@@ -31,6 +39,13 @@ fn check_kept(ports: &Ports, dataset: &Dataset) -> Result<()> {
     let Dataset { name, source, .. } = dataset;
     let Some(path) = &source.path else { return Ok(()) };
     let name = suggest::word(name);
+    if ports.repository.is_tracked(path)? {
+        return Err(Failure::new(
+            FailureKind::InTheWay,
+            format!("git tracks `{path}`, and so its files are git's to delete"),
+        )
+        .hint(format!("Delete them with git: `git rm -r {}`", suggest::word(path))));
+    }
     if ports.data.is_kept(&Place::Project(path.clone()))? {
         return Ok(());
     }

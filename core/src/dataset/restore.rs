@@ -55,7 +55,10 @@ pub fn restore(ports: &Ports, names: &[String]) -> Result<String> {
             None => "outside",
             Some(path) => match standing(ports, &dataset.name, path, dataset.kind, &dataset.digest)? {
                 Standing::There => "unchanged",
-                Standing::Free => "restored",
+                Standing::Free => {
+                    check_untracked(ports, path)?;
+                    "restored"
+                }
                 Standing::NotInStore => return Err(missing(&dataset)),
             },
         };
@@ -71,6 +74,17 @@ pub fn restore(ports: &Ports, names: &[String]) -> Result<String> {
         rows.push(Value::Object(row));
     }
     Ok(json!(rows).to_string())
+}
+
+/// What git tracks is git's to bring back.
+fn check_untracked(ports: &Ports, path: &str) -> Result<()> {
+    if !ports.repository.is_tracked(path)? {
+        return Ok(());
+    }
+    let word = suggest::word(path);
+    Err(Failure::new(FailureKind::InTheWay, format!("git tracks `{path}`, and so it is git's to bring back"))
+        .hint(format!("Bring it back with git: `git checkout HEAD -- {word}`"))
+        .hint(format!("Or leave it to Aurum alone: `git rm -r --cached {word}`")))
 }
 
 /// Where datasets are, for a script to open. One that is not there is brought back from the store.
@@ -96,15 +110,13 @@ pub fn locate(ports: &Ports, names: &[String]) -> Result<Vec<(Dataset, Place)>> 
 
 fn locate_one(ports: &Ports, dataset: &Dataset) -> Result<Place> {
     let place = dataset.place(ports)?.ok_or_else(|| missing(dataset))?;
-    let there = match &place {
-        Place::Project(path) => ports.workspace.inspect(path)?.is_some(),
-        Place::Outside(_) => ports.data.measure(&place, Some(DataLimits { files: 1, bytes: 0 }))?.is_some(),
-    };
-    if there {
+    // What is being brought back by another process is not there yet.
+    if ports.data.measure(&place, Some(DataLimits { files: 1, bytes: 0 }))?.is_some() {
         return Ok(place);
     }
     match &place {
         Place::Project(path) if ports.data.can_restore(dataset.kind, &dataset.digest)? => {
+            check_untracked(ports, path)?;
             ports.data.restore(path, dataset.kind, &dataset.digest)?;
             Ok(place)
         }

@@ -53,8 +53,12 @@ fn one(ports: &Ports, dataset: &Dataset, offline: bool) -> Result<Value> {
 fn remote(ports: &Ports, url: &str, then: Option<&RemoteAttributes>) -> &'static str {
     match ports.remote.stat(url) {
         Ok(Some(now)) => match then {
-            Some(then) if differs(then, &now) => "changed",
-            _ => "unchanged",
+            Some(then) => match differs(then, &now) {
+                Some(true) => "changed",
+                Some(false) => "unchanged",
+                None => "unknown",
+            },
+            None => "unknown",
         },
         Ok(None) => "gone",
         Err(error) => {
@@ -64,12 +68,15 @@ fn remote(ports: &Ports, url: &str, then: Option<&RemoteAttributes>) -> &'static
     }
 }
 
-/// Only what both answers hold can tell a change.
-fn differs(then: &RemoteAttributes, now: &RemoteAttributes) -> bool {
-    fn apart<T: PartialEq>(then: Option<&T>, now: Option<&T>) -> bool {
-        then.zip(now).is_some_and(|(then, now)| then != now)
+/// Only what both answers hold can tell a change; none where that is nothing.
+fn differs(then: &RemoteAttributes, now: &RemoteAttributes) -> Option<bool> {
+    fn apart<T: PartialEq>(then: Option<&T>, now: Option<&T>) -> Option<bool> {
+        then.zip(now).map(|(then, now)| then != now)
     }
-    apart(then.entity_tag.as_ref(), now.entity_tag.as_ref())
-        || apart(then.last_modified.as_ref(), now.last_modified.as_ref())
-        || apart(then.size.as_ref(), now.size.as_ref())
+    let told = [
+        apart(then.entity_tag.as_ref(), now.entity_tag.as_ref()),
+        apart(then.last_modified.as_ref(), now.last_modified.as_ref()),
+        apart(then.size.as_ref(), now.size.as_ref()),
+    ];
+    told.into_iter().flatten().reduce(|one, other| one || other)
 }

@@ -14,6 +14,10 @@ use crate::suggest;
 
 /// Datasets that an experiment lists.
 const MOST: usize = 300;
+/// Bytes that they take in its record.
+const MOST_BYTES: usize = 256 << 10;
+/// Bytes that a record takes for one beyond its description: indentation, state.
+const LINES: usize = 400;
 /// Files looked at when a run begins, all datasets taken together: about 20 ms of work.
 const FILES_AT_START: u64 = 10_000;
 /// Bytes read when a run begins: about 30 ms of work, and only where data has changed.
@@ -101,7 +105,7 @@ impl Usage {
 pub fn at_start(ports: &Ports) -> BTreeMap<String, Usage> {
     let mut usages = BTreeMap::new();
     let datasets = each(ports).unwrap_or_else(|failure| vec![Err(failure)]);
-    let mut files = FILES_AT_START;
+    let (mut files, mut bytes, mut room) = (FILES_AT_START, BYTES_AT_START, MOST_BYTES);
     let mut changed = Vec::new();
     for dataset in datasets {
         let dataset = match dataset {
@@ -111,14 +115,24 @@ pub fn at_start(ports: &Ports) -> BTreeMap<String, Usage> {
                 continue;
             }
         };
-        if usages.len() >= MOST {
-            ports.progress.warn(&format!("An experiment lists {MOST} datasets: the others are not in its record"), &[]);
+        let takes = serde_json::to_string(&dataset).map_or(0, |text| text.len() + LINES);
+        room = room.saturating_sub(takes);
+        if usages.len() >= MOST || room == 0 {
+            let count = usages.len();
+            ports
+                .progress
+                .warn(&format!("There is room for {count} datasets in an experiment: the others are not in it"), &[]);
             break;
         }
         let mut usage = Usage::of(&dataset, false);
         if dataset.files <= files {
             files -= dataset.files;
-            look(ports, &dataset, &mut usage, DataLimits { files: FILES_AT_START, bytes: BYTES_AT_START });
+            // What is known costs nothing; only what is not is read.
+            look(ports, &dataset, &mut usage, DataLimits { files: FILES_AT_START, bytes: 0 });
+            if usage.state == State::Unhashed && bytes > 0 {
+                look(ports, &dataset, &mut usage, DataLimits { files: FILES_AT_START, bytes });
+                bytes = bytes.saturating_sub(usage.size);
+            }
         }
         if usage.state == State::Changed {
             changed.push(dataset.name.clone());
@@ -129,14 +143,11 @@ pub fn at_start(ports: &Ports) -> BTreeMap<String, Usage> {
     usages
 }
 
-/// A dataset that the script uses, looked at whole.
+/// A dataset that the script uses, looked at whole, and now: the script may have changed it since the run began.
 pub fn at_use(ports: &Ports, dataset: &Dataset, former: Option<&Usage>) -> Usage {
-    if let Some(former) = former.filter(|former| matches!(former.state, State::Unchanged | State::Changed)) {
-        return Usage { used: true, ..former.clone() };
-    }
     let mut usage = Usage::of(dataset, true);
     look(ports, dataset, &mut usage, DataLimits { files: u64::MAX, bytes: BYTES_AT_START });
-    if usage.state == State::Changed {
+    if usage.state == State::Changed && former.is_none_or(|former| former.state != State::Changed) {
         warn_changed(ports, std::slice::from_ref(&dataset.name));
     }
     usage
@@ -150,12 +161,12 @@ pub fn at_end(ports: &Ports, usages: &BTreeMap<String, Usage>) -> BTreeMap<Strin
     for (name, usage) in usages.iter().filter(|(_, usage)| usage.state == State::Unhashed) {
         let Ok(Some(place)) = place_of(ports, name, usage) else { continue };
         let mut now = usage.clone();
-        if let Ok(found) = ports.data.measure(&place, Some(DataLimits { files: u64::MAX, bytes })) {
-            if let Some(found) = found.as_ref().filter(|found| found.digest.is_some()) {
-                bytes = bytes.saturating_sub(found.size);
-            }
-            now.settle(found);
+        // What can't be read was warned of when it was first looked at.
+        let Ok(found) = ports.data.measure(&place, Some(DataLimits { files: u64::MAX, bytes })) else { continue };
+        if let Some(found) = found.as_ref().filter(|found| found.digest.is_some()) {
+            bytes = bytes.saturating_sub(found.size);
         }
+        now.settle(found);
         match now.state {
             State::Changed => changed.push(name.clone()),
             State::Unhashed => unknown.push(name.clone()),

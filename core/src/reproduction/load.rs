@@ -5,11 +5,13 @@
 
 use std::collections::BTreeMap;
 
+use crate::dataset;
+use crate::dataset::add::check_own;
 use crate::dataset::restore::{Standing, standing};
 use crate::dataset::usage::{State, Usage};
 use crate::error::{Failure, FailureKind, PortError, Result};
 use crate::history;
-use crate::ports::{ChangeKind, DataKind, Head, Location, Ports};
+use crate::ports::{ChangeKind, Head, Location, Ports};
 use crate::project;
 use crate::record::Record;
 use crate::snapshot::MARKERS;
@@ -47,8 +49,14 @@ pub fn load(ports: &Ports, selector: &str) -> Result<Loaded> {
             .hint(format!("Finish the {operation} or abort it, then load again")));
     }
     check_unsaved_work(ports, &commit)?;
-    let plan = plan_data(ports, &record, &commit)?;
+    let plan = plan_data(ports, &record)?;
     if head.commit.as_ref() != Some(&commit) || head.branch.is_some() {
+        // Data that was added since is unknown to the older `.gitignore`, and must not get into git for that.
+        for dataset in dataset::find(ports, &[])? {
+            if let Some(path) = &dataset.source.path {
+                dataset::ignore::exclude(ports, path, dataset.kind)?;
+            }
+        }
         switch(ports, &commit)?;
     }
     let restored = restore(ports, plan, &head)?;
@@ -96,8 +104,8 @@ fn holds(ports: &Ports, commit: &str, path: &str, folders: &mut BTreeMap<String,
     Ok(folders.get(folder).is_some_and(|names| names.iter().any(|known| known == name)))
 }
 
-/// The datasets to bring back, and how. Those that can't be are warned of.
-fn plan_data<'a>(ports: &Ports, record: &'a Record, commit: &str) -> Result<Vec<(&'a str, &'a str, &'a Usage)>> {
+/// The datasets to bring back, as far as they will not be there anyway. Those that can't be are warned of.
+fn plan_data<'a>(ports: &Ports, record: &'a Record) -> Result<Vec<(&'a str, &'a str, &'a Usage)>> {
     let mut plan = Vec::new();
     for (name, usage) in &record.datasets {
         let Some(path) = &usage.source.path else {
@@ -106,15 +114,14 @@ fn plan_data<'a>(ports: &Ports, record: &'a Record, commit: &str) -> Result<Vec<
             ports.progress.warn(&message, &["`au export` packs the version that the experiment had".to_owned()]);
             continue;
         };
-        // What the commit holds itself, git puts there.
-        let tracked = usage.kind == DataKind::File && holds(ports, commit, path, &mut BTreeMap::new())?;
-        if usage.state == State::Missing || tracked {
+        // A record may come from anybody.
+        check_own(path)?;
+        if usage.state == State::Missing {
             continue;
         }
         let Some(digest) = usage.best_digest() else { continue };
         match standing(ports, name, path, usage.kind, digest)? {
-            Standing::There => {}
-            Standing::Free => plan.push((name.as_str(), path.as_str(), usage)),
+            Standing::There | Standing::Free => plan.push((name.as_str(), path.as_str(), usage)),
             Standing::NotInStore => {
                 let hint = match &usage.source.url {
                     Some(url) => format!("It came from `{url}`, which may have it still"),
@@ -148,6 +155,10 @@ fn restore(ports: &Ports, plan: Vec<(&str, &str, &Usage)>, head: &Head) -> Resul
     let mut restored = Vec::with_capacity(plan.len());
     for (name, path, usage) in plan {
         let Some(digest) = usage.best_digest() else { continue };
+        // What the commit tracks, git has put there; what it does not, git may have taken away.
+        if ports.repository.is_tracked(path)? || standing(ports, name, path, usage.kind, digest)? != Standing::Free {
+            continue;
+        }
         ports.data.restore(path, usage.kind, digest).map_err(|error| {
             let back = way_back(head.branch.as_deref(), head.commit.as_deref());
             let failure = Failure::from(error);

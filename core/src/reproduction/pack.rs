@@ -1,6 +1,7 @@
 //! Packing an experiment up, to be sent and run elsewhere: a zip file of what its commit and the store have, and nothing
 //! else. `docs/record-format.md` documents what is in it.
 
+use crate::dataset::add::check_own;
 use crate::dataset::packed_name;
 use crate::error::{Failure, Result};
 use crate::history;
@@ -98,7 +99,10 @@ fn add_data(ports: &Ports, archive: &mut dyn ArchiveWriter, record: &Record) -> 
     let mut packed = Vec::new();
     for (name, usage) in &record.datasets {
         let path = match &usage.source.path {
-            Some(path) => format!("{}/project/{path}", record.id),
+            Some(path) => {
+                check_own(path)?;
+                format!("{}/project/{path}", record.id)
+            }
             // Where `use_datasets` finds it.
             None => format!("{}/project/{}", record.id, layout::packed_data(&packed_name(name))),
         };

@@ -54,7 +54,7 @@ fn commit(world: &World) {
     let files: Vec<(String, Vec<u8>)> = world
         .files()
         .into_iter()
-        .filter(|path| !matches!(path.as_str(), "data.csv" | "/mnt/far.csv"))
+        .filter(|path| !matches!(path.as_str(), "data.csv" | "later.csv" | "/mnt/far.csv"))
         .map(|path| (path.clone(), world.file(&path).unwrap()))
         .collect();
     let files: Vec<(&str, &[u8])> = files.iter().map(|(path, bytes)| (path.as_str(), bytes.as_slice())).collect();
@@ -105,6 +105,21 @@ fn unsaved_work_in_the_way_stops_it_before_anything_is_changed() {
         let after: Vec<_> = world.files().into_iter().map(|path| (path.clone(), world.file(&path))).collect();
         assert_eq!(after, before, "{named}");
     }
+}
+
+#[test]
+fn data_that_was_added_later_stays_out_of_git() {
+    let (world, _) = project();
+    world.write("later.csv", b"later\n");
+    add(&world, "later.csv");
+    commit(&world);
+    load(&world.ports(), "first").unwrap();
+    assert!(!String::from_utf8(world.file(".gitignore").unwrap()).unwrap().contains("later.csv"));
+    let excluded = world.ports().repository.read_exclude().unwrap().unwrap();
+    assert!(String::from_utf8(excluded).unwrap().contains("\n/later.csv\n"));
+    let id = experiment(&world, "third", b"");
+    let commit = world.reference(&format!("refs/tags/au/{id}")).unwrap();
+    assert!(!world.tree_of(&commit).contains_key("later.csv"));
 }
 
 #[test]

@@ -22,13 +22,13 @@ impl Host {
                 Place::Outside(Path::new(path))
             }
         };
-        read(&capabilities.data(), place)
+        read(capabilities.data(), place)
     }
 
     /// The data, with the store and the working tree to change.
     fn changing<T>(&self, change: impl FnOnce(&Data) -> Result<T>) -> Result<T> {
         self.capabilities.grants.check_workspace_edit()?;
-        change(&self.capabilities.data())
+        change(self.capabilities.data())
     }
 }
 

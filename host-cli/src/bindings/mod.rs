@@ -1,5 +1,7 @@
 //! The host half of `wit/`: each import a few lines that check the grant and call a plain capability.
 
+use std::cell::OnceCell;
+
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime::{Result, StoreLimits, StoreLimitsBuilder};
 
@@ -64,6 +66,8 @@ pub(crate) struct Capabilities {
     pub(crate) grants: Grants,
     pub(crate) repository: Repository,
     pub(crate) workspace: Workspace,
+    /// Made when it is first asked for.
+    pub(crate) data: OnceCell<Data>,
     pub(crate) remote: Remote,
     pub(crate) clock: Clock,
     pub(crate) entropy: Entropy,
@@ -85,9 +89,11 @@ impl Capabilities {
     }
 
     /// The data, where there is no repository without a store and a memory of what was hashed.
-    pub(crate) fn data(&self) -> Data {
-        let cache = self.repository.common_dir().ok().map(|folder| folder.join("aurum/cache/stat"));
-        Data::new(self.repository.root(), self.store().ok(), cache)
+    pub(crate) fn data(&self) -> &Data {
+        self.data.get_or_init(|| {
+            let own = self.repository.common_dir().ok().map(|folder| folder.join("aurum"));
+            Data::new(self.repository.root(), own.as_deref())
+        })
     }
 }
 

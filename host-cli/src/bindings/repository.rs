@@ -54,6 +54,10 @@ impl wit::Host for Host {
         answer(self.capabilities.repository.is_tracked(&path))
     }
 
+    fn read_exclude(&mut self) -> Answer<Option<Vec<u8>>> {
+        answer(self.capabilities.repository.read_exclude())
+    }
+
     fn changes(&mut self, markers: Vec<String>) -> Answer<Resource<SharedChanges>> {
         match self.capabilities.repository.changes(&markers) {
             Ok(changes) => Ok(Ok(self.table.push(SharedChanges::new(changes))?)),

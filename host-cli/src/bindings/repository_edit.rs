@@ -54,11 +54,21 @@ impl wit::Host for Host {
         })
     }
 
+    fn exchange_exclude(&mut self, expected: Option<Vec<u8>>, contents: Vec<u8>) -> Answer<()> {
+        self.editing(|host| {
+            let repository = &host.capabilities.repository;
+            answer(repository_edit::exchange_exclude(repository, expected.as_deref(), &contents))
+        })
+    }
+
     fn set_local_setting(&mut self, key: String, value: Option<String>) -> Answer<()> {
         self.editing(|host| {
             // Or else the core could grant itself any path.
             let granted = match &value {
-                Some(path) if key.ends_with(".path") => host.capabilities.check_outside(Path::new(path)),
+                // git takes `PATH` for the same name.
+                Some(path) if key.rsplit('.').next().is_some_and(|name| name.eq_ignore_ascii_case("path")) => {
+                    host.capabilities.check_outside(Path::new(path))
+                }
                 _ => Ok(()),
             };
             let repository = &host.capabilities.repository;

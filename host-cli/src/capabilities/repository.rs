@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 pub use super::git::changes::ChangeSet;
 use super::git::open::{self, Place};
 use super::git::{changes, check_path, failure, history, index, references};
+use super::workspace::Workspace;
 use super::{Error, Result};
 
 /// The repository whose working tree is rooted at the project's folder.
@@ -198,6 +199,12 @@ impl Repository {
         let index = index::read(self.git()?)?;
         let below = format!("{path}/");
         Ok(index.entry_by_path(path.into()).is_some() || index.prefixed_entries(below.as_str().into()).is_some())
+    }
+
+    /// `info/exclude`, whose patterns git ignores in this clone alone; none when there is no such file.
+    pub fn read_exclude(&self) -> Result<Option<Vec<u8>>> {
+        let folder = self.common_dir()?.join("info");
+        if folder.is_dir() { Workspace::new(&folder)?.read("exclude") } else { Ok(None) }
     }
 
     /// How the working tree differs from HEAD's tree, by path, ignored files left out. An untracked folder is listed

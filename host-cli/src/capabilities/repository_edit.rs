@@ -1,6 +1,7 @@
 //! Adding to the git repository; interface `repository-edit`. No function here touches the working tree, and only
 //! [`stage`] touches the index.
 
+use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ pub use super::git::tree_edit::TreeEdit;
 use super::git::tree_edit::expect_kind;
 use super::git::{check_path, command, failure, object_id, references};
 use super::repository::Repository;
+use super::workspace::Workspace;
 use super::{Error, Result};
 
 /// How long to wait for somebody else's lock on the index or the configuration.
@@ -226,6 +228,14 @@ fn overwritten(words: &str) -> String {
     if more > 0 { format!("{what}: {shown} and {more} more") } else { format!("{what}: {shown}") }
 }
 
+/// Writes `info/exclude` if its content is `expected` now, else [`Error::Conflict`].
+pub fn exchange_exclude(repository: &Repository, expected: Option<&[u8]>, contents: &[u8]) -> Result<()> {
+    let folder = repository.common_dir()?.join("info");
+    // Templates may come without it.
+    fs::create_dir_all(&folder).map_err(|error| Error::io(format_args!("making `{}`", folder.display()), &error))?;
+    Workspace::new(&folder)?.exchange("exclude", expected, contents)
+}
+
 /// Sets, or removes, a value of the repository's own configuration. Only keys that begin with `aurum.` are Aurum's: others name
 /// programs that git runs.
 pub fn set_local_setting(repository: &Repository, key: &str, value: Option<&str>) -> Result<()> {
@@ -251,7 +261,6 @@ pub fn set_local_setting(repository: &Repository, key: &str, value: Option<&str>
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-    use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::super::git::testing::Sample;
@@ -618,5 +627,19 @@ mod tests {
         for key in ["core.fsmonitor", "aurumx.y", "", "aurum.a\nb.c", "aurum."] {
             assert!(set(key, Some("x")).is_err(), "{key}");
         }
+    }
+
+    #[test]
+    fn what_this_clone_excludes_is_exchanged() {
+        let sample = Sample::with(&[("a", "1")]);
+        fs::remove_dir_all(sample.root().join(".git/info")).unwrap();
+        let repository = sample.open();
+        assert_eq!(repository.read_exclude().unwrap(), None);
+        exchange_exclude(&repository, None, b"/data\n").unwrap();
+        assert!(matches!(exchange_exclude(&repository, None, b""), Err(Error::Conflict(_))));
+        assert_eq!(repository.read_exclude().unwrap().unwrap(), b"/data\n");
+        sample.write("data", "1");
+        assert_eq!(sample.git(&["status", "--short"]), "");
+        assert_eq!(sample.open().changes(&[]).unwrap().length(), 0);
     }
 }

@@ -35,6 +35,11 @@ pub(super) fn hold(opened: impl AsFd, path: &Path) -> io::Result<bool> {
         Err(_) => return Ok(true),
         Ok(()) => {}
     }
+    is_at(opened, path)
+}
+
+/// Whether what is open is still what the path leads to.
+pub(super) fn is_at(opened: impl AsFd, path: &Path) -> io::Result<bool> {
     let own = rustix::fs::fstat(&opened)?;
     Ok(rustix::fs::lstat(path).is_ok_and(|there| (there.st_dev, there.st_ino) == (own.st_dev, own.st_ino)))
 }

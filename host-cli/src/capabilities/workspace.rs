@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
-use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
 
 use super::paths::check_path;
 use super::{Error, Result};
@@ -128,7 +129,8 @@ impl Workspace {
 
     /// Hands out an empty file beside a path, and puts it there, in place of what stands there, once `fill` has filled
     /// it: complete, on stable storage, with the permissions of a new file. When `fill` fails or answers none, nothing
-    /// has changed. The folder has to be there; a link is replaced, not followed.
+    /// has changed. What somebody put or changed there meanwhile is not replaced, which is an [`Error::Conflict`]. The
+    /// folder has to be there; a link is replaced, not followed.
     pub fn receive<T>(&self, path: &str, fill: impl FnOnce(&mut File) -> Result<Option<T>>) -> Result<Option<T>> {
         check_path(path)?;
         let failed = |error: io::Error| failure("writing", path, &error);
@@ -137,9 +139,12 @@ impl Workspace {
             return Err(failed(io::ErrorKind::IsADirectory.into()));
         }
         let (folder, name) = self.folder_of(path).map_err(failed)?;
+        let before = seen(&folder, name).map_err(failed)?;
         let mut temporary = Temporary::new(&folder).map_err(failed)?;
         let Some(filled) = fill(&mut temporary.file)? else { return Ok(None) };
-        temporary.place(name).map_err(failed)?;
+        if !temporary.place_over(name, before).map_err(failed)? {
+            return Err(Error::Conflict(format!("`{path}` was made or changed meanwhile, and is not replaced")));
+        }
         Ok(Some(filled))
     }
 
@@ -193,6 +198,48 @@ impl<'d> Temporary<'d> {
         self.folder.rename(&self.name, self.folder, name)?;
         self.name.clear();
         Ok(())
+    }
+
+    /// The same if what stands there is what was seen before; false, and nothing done, if not.
+    fn place_over(mut self, name: &str, before: Option<Seen>) -> io::Result<bool> {
+        self.file.sync_all()?;
+        if seen(self.folder, name)? != before {
+            return Ok(false);
+        }
+        if before.is_none() {
+            // Not even what is made in this very moment is replaced, where the file system can do that.
+            match rustix::fs::renameat_with(self.folder, &self.name, self.folder, name, RenameFlags::NOREPLACE) {
+                Ok(()) => {
+                    self.name.clear();
+                    return Ok(true);
+                }
+                Err(Errno::EXIST) => return Ok(false),
+                Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.folder.rename(&self.name, self.folder, name)?;
+        self.name.clear();
+        Ok(true)
+    }
+}
+
+/// What tells a file that was changed, or exchanged for another: device, inode, size, times.
+type Seen = [i128; 7];
+
+fn seen(folder: &Dir, name: &str) -> io::Result<Option<Seen>> {
+    match rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(found) => Ok(Some([
+            found.st_dev.into(),
+            found.st_ino.into(),
+            found.st_size.into(),
+            found.st_mtime.into(),
+            found.st_mtime_nsec.into(),
+            found.st_ctime.into(),
+            found.st_ctime_nsec.into(),
+        ])),
+        Err(Errno::NOENT) => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -408,5 +455,25 @@ mod tests {
             fs::read_to_string(folder.path().join("root/f")).unwrap().lines().map(str::to_owned).collect();
         lines.sort();
         assert_eq!(lines, ["0", "1", "2", "3", "4", "5", "6", "7"]);
+    }
+
+    #[test]
+    fn what_is_made_or_changed_meanwhile_is_not_replaced() {
+        let (folder, workspace) = project();
+        let path = folder.path().join("root/f");
+        for before in [None, Some("kept")] {
+            if let Some(before) = before {
+                fs::write(&path, before).unwrap();
+            }
+            let received = workspace.receive("f", |file| {
+                fs::write(&path, "hours of work").unwrap();
+                file.write_all(b"from afar").unwrap();
+                Ok(Some(()))
+            });
+            assert!(matches!(received, Err(Error::Conflict(_))), "{received:?}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), "hours of work");
+            fs::remove_file(&path).unwrap();
+        }
+        assert_eq!(fs::read_dir(folder.path().join("root")).unwrap().count(), 0);
     }
 }

@@ -193,8 +193,10 @@ impl Tracker {
                 })
             });
             match place {
-                Some(Place::Project(path) | Place::Outside(path)) if !path.is_empty() => path,
-                _ => name.clone(),
+                // As the core knows a path from a name.
+                Some(Place::Project(path)) => format!("./{path}"),
+                Some(Place::Outside(path)) => path,
+                None => name.clone(),
             }
         };
         names.iter().map(|name| resolved(self, name)).collect()

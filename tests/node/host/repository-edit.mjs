@@ -11,6 +11,7 @@ export const removeReferences = refuse;
 export const stage = refuse;
 export const switchDetached = refuse;
 export const setLocalSetting = refuse;
+export const exchangeExclude = refuse;
 
 export class TreeEdit {
   static begin = refuse;

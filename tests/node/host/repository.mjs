@@ -1,8 +1,8 @@
 // Reading git by running git.
 
-import { existsSync, realpathSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
 
-import { LONGEST, denied, other } from './error.mjs';
+import { LONGEST, denied, other, present } from './error.mjs';
 import * as git from './git.mjs';
 
 const FAILED = 128;
@@ -94,6 +94,11 @@ export function readStaged(path) {
 
 export function isTracked(path) {
   return git.list(['ls-files', '-z', '--', path]).length > 0;
+}
+
+export function readExclude() {
+  const folder = git.text(['rev-parse', '--git-common-dir']);
+  return present(() => readFileSync(`${folder}/info/exclude`));
 }
 
 // What it takes to keep the working tree, this host does not give.

@@ -81,6 +81,10 @@ impl Writer {
         if target.symlink_metadata().is_ok_and(|there| !there.is_file() && !there.is_dir()) {
             return Err(Error::Other(format!("what stands at `{}` is no file, and is not replaced", target.display())));
         }
+        if is_something_else(&target) {
+            let target = target.display();
+            return Err(Error::Other(format!("`{target}` is there already and is no zip file, and is not replaced")));
+        }
         if target.is_dir() {
             return Err(Error::Other(format!("there is a folder where the archive would be: `{}`", target.display())));
         }
@@ -169,6 +173,16 @@ impl Writer {
         };
         self.broken |= added.is_err();
         added
+    }
+}
+
+/// Whether a file stands there that is no archive: most likely it is meant to stay.
+fn is_something_else(target: &Path) -> bool {
+    let mut begin = [0; 2];
+    let Ok(mut file) = File::open(target) else { return false };
+    match file.read(&mut begin) {
+        Ok(0) | Err(_) => false,
+        Ok(_) => begin != *b"PK",
     }
 }
 

@@ -247,7 +247,7 @@ fn a_damaged_store_is_told_and_no_archive_appears() {
         let folder = bench.keep_folder(&[("a", "100644", Some("sound"))]);
         let file = bench.keep("sound");
         bench.spoil("sound", other);
-        fs::write(bench.out().join("a.zip"), "former").unwrap();
+        fs::write(bench.out().join("a.zip"), "PK former").unwrap();
         for (kind, digest) in [(Kind::File, &file), (Kind::Folder, &folder)] {
             let mut writer = bench.begin();
             writer.add_bytes("first", b"1").unwrap();
@@ -257,7 +257,7 @@ fn a_damaged_store_is_told_and_no_archive_appears() {
             assert!(writer.finish().unwrap_err().to_string().contains("not complete"));
         }
         assert_eq!(bench.names(), ["a.zip"]);
-        assert_eq!(fs::read(bench.out().join("a.zip")).unwrap(), b"former");
+        assert_eq!(fs::read(bench.out().join("a.zip")).unwrap(), b"PK former");
     }
 }
 
@@ -276,13 +276,25 @@ fn an_archive_is_an_ordinary_file_in_place_of_the_former() {
     use std::os::unix::fs::PermissionsExt;
     let bench = Bench::new();
     let path = bench.out().join("named");
-    fs::write(&path, "former").unwrap();
+    fs::write(&path, "PK, and so a former one").unwrap();
     let finished = Writer::begin(&Destination::File(path.clone()), "ignored/name", MOMENT).unwrap().finish().unwrap();
     assert_eq!(finished, Finished { path: path.to_str().unwrap().to_owned(), size: 22 });
     assert_eq!(entries(&finished), BTreeMap::new());
     fs::write(bench.out().join("ordinary"), "").unwrap();
     let mode = |name: &str| fs::metadata(bench.out().join(name)).unwrap().permissions().mode();
     assert_eq!(mode("named"), mode("ordinary"));
+}
+
+#[test]
+fn what_is_no_archive_is_not_replaced() {
+    let bench = Bench::new();
+    let path = bench.out().join("train.py");
+    fs::write(&path, "import aurum").unwrap();
+    let refused = Writer::begin(&Destination::File(path.clone()), "", MOMENT).err().unwrap().to_string();
+    assert!(refused.contains("is no zip file"), "{refused}");
+    assert_eq!(fs::read(&path).unwrap(), b"import aurum");
+    fs::write(&path, "").unwrap();
+    assert!(Writer::begin(&Destination::File(path), "", MOMENT).is_ok(), "nothing is lost with an empty one");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::batch::Batch;
 use super::manifest::{Entry, Mode};
+use super::pending::is_temporary;
 use super::place::Spot;
 use super::stamp::Stamp;
 use super::stat_cache::StatCache;
@@ -102,8 +103,8 @@ pub(super) fn keep(spot: &Spot, store: &Store, cache: &mut StatCache) -> Result<
     Ok(Some(facts))
 }
 
-/// See [`Data::is_kept`](super::Data::is_kept).
-pub(super) fn is_kept(spot: &Spot, store: Option<&Store>, cache: &mut StatCache) -> Result<bool> {
+/// See [`Data::is_kept`](super::Data::is_kept). What is there in part, a restore cut short left.
+pub(super) fn is_kept(spot: &Spot, store: Option<&Store>, partial: bool, cache: &mut StatCache) -> Result<bool> {
     let Some((kind, stat)) = spot.look()? else { return Ok(true) };
     let Some(store) = store else { return Ok(false) };
     if kind == FileType::RegularFile {
@@ -113,21 +114,28 @@ pub(super) fn is_kept(spot: &Spot, store: Option<&Store>, cache: &mut StatCache)
         return facts.digest.map_or(Ok(false), |digest| store.has_whole(&digest, facts.size));
     }
     let mut walk = Walk::new(spot)?;
+    let mut manifest = Sha256::new();
+    let mut lines = Vec::new();
     loop {
         let mut found = walk.batch(u64::MAX)?;
         if found.is_empty() {
-            return Ok(true);
+            break;
         }
         let known = recall(cache, &found);
         let hashes = hash_all(cache, &mut found, known, &|path| walk.show(path), None)?;
-        for (found, hash) in found.iter().zip(hashes) {
+        for (found, hash) in found.iter().zip(&hashes) {
             if let Some(hash) = hash
-                && !store.has_whole(&digest_of(&hash), found.stamp.size)?
+                && !(partial && is_temporary(found.name()))
+                && !store.has_whole(&digest_of(hash), found.stamp.size)?
             {
                 return Ok(false);
             }
         }
+        write_lines(&found, &hashes, &mut lines)?;
+        manifest.update(&lines);
     }
+    // Which file is called what, and lies where, may be all that there is to know of them.
+    if partial { Ok(true) } else { store.has(&digest_of(&manifest.finalize().into())) }
 }
 
 fn one_file(

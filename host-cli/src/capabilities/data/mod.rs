@@ -1,9 +1,11 @@
 //! Files and folders of data: hashed, kept in the store and restored from it. Only manifests tell what is in a folder.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
+use self::pending::Marker;
 use self::place::Spot;
-use self::stat_cache::StatCache;
+use self::stat_cache::{Memory, StatCache};
 use super::paths::check_path;
 use super::store::{Store, parse_digest};
 use super::{Error, Result};
@@ -15,6 +17,7 @@ mod link;
 pub(crate) mod manifest;
 mod measure;
 mod parallel;
+mod pending;
 mod place;
 mod put;
 mod remove;
@@ -84,22 +87,39 @@ pub struct Differences {
 }
 
 /// The data of a project.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Data {
     root: PathBuf,
     store: Option<Store>,
     cache: Option<PathBuf>,
+    /// Where restores are marked; none where there is no repository.
+    restoring: Option<PathBuf>,
+    /// The cache as it was last read: there may be a hundred datasets to look at one after another.
+    memory: Memory,
 }
 
 impl Data {
-    /// The root is the project's folder. Without a store nothing can be kept or restored, without a file for the cache
-    /// each digest costs a reading. Nothing is made or looked at yet.
-    pub fn new(root: &Path, store: Option<Store>, cache: Option<PathBuf>) -> Self {
-        Self { root: root.to_owned(), store, cache }
+    /// The root is the project's folder, and `own` a folder for Aurum's own within git's, where the store is as well. Without
+    /// it nothing can be kept or restored, and each digest costs a reading. Nothing is made or looked at yet.
+    pub fn new(root: &Path, own: Option<&Path>) -> Self {
+        Self {
+            root: root.to_owned(),
+            store: own.map(|own| Store::new(own.join("store"))),
+            cache: own.map(|own| own.join("cache/stat")),
+            restoring: own.map(|own| own.join("restoring")),
+            memory: Memory::default(),
+        }
     }
 
-    /// What stands at a place; none when nothing does.
+    /// What stands at a place; none when nothing does, or not all of it yet.
     pub fn measure(&self, place: Place<'_>, limits: Option<Limits>) -> Result<Option<Facts>> {
+        if self.marker(place).is_some_and(|marker| marker.is_there()) {
+            return Ok(None);
+        }
+        self.measure_as_is(place, limits)
+    }
+
+    fn measure_as_is(&self, place: Place<'_>, limits: Option<Limits>) -> Result<Option<Facts>> {
         let Some(spot) = Spot::find(&self.root, place)? else { return Ok(None) };
         self.remembering(|cache| measure::measure(&spot, limits, cache))
     }
@@ -107,6 +127,13 @@ impl Data {
     /// Keeps what stands at a place in the store, and returns once all of it is on stable storage.
     pub fn keep(&self, place: Place<'_>) -> Result<Option<Facts>> {
         let store = self.store()?;
+        if let (Place::Project(path), Some(marker)) = (place, self.marker(place).filter(Marker::is_there)) {
+            return Err(Error::Other(format!(
+                "`{path}` is being restored, or was when that was stopped: `au data restore` completes it, and without \
+                 `{}` it counts as whole",
+                marker.path().display()
+            )));
+        }
         let Some(spot) = Spot::find(&self.root, place)? else { return Ok(None) };
         self.remembering(|cache| measure::keep(&spot, store, cache))
     }
@@ -115,16 +142,21 @@ impl Data {
     /// folder or no such manifest.
     pub fn compare(&self, place: Place<'_>, manifest: &str, limit: u32) -> Result<Option<Differences>> {
         parse_digest(manifest)?;
+        if self.marker(place).is_some_and(|marker| marker.is_there()) {
+            return Ok(None);
+        }
         let Some(spot) = Spot::find(&self.root, place)? else { return Ok(None) };
         let Some(store) = &self.store else { return Ok(None) };
         let Some(entries) = manifest::read(store, manifest)? else { return Ok(None) };
         self.remembering(|cache| compare::compare(&spot, entries, limit, cache))
     }
 
-    /// Whether the store has all content that stands at a place.
+    /// Whether the store has all that stands at a place: of a folder also how it is arranged. What a restore that was cut
+    /// short left is kept, as far as its contents are.
     pub fn is_kept(&self, place: Place<'_>) -> Result<bool> {
         let Some(spot) = Spot::find(&self.root, place)? else { return Ok(true) };
-        self.remembering(|cache| measure::is_kept(&spot, self.store.as_ref(), cache))
+        let partial = self.marker(place).is_some_and(|marker| marker.is_there());
+        self.remembering(|cache| measure::is_kept(&spot, self.store.as_ref(), partial, cache))
     }
 
     /// Whether the store has a content, and all that it names if it is a manifest.
@@ -151,20 +183,54 @@ impl Data {
         check_path(path)?;
         parse_digest(digest)?;
         let store = self.store()?;
-        self.remembering(|cache| match kind {
-            Kind::File => restore::restore_file(&self.root, path, digest, store, cache),
-            Kind::Folder => restore::restore_folder(&self.root, path, digest, store, cache),
-        })
+        // What can be known to fail leaves no marker.
+        match kind {
+            Kind::File if !store.has(digest)? => return Err(put::missing(digest, path)),
+            Kind::File => {}
+            Kind::Folder => restore::check(store, path, digest)?,
+        }
+        let place = Place::Project(path);
+        let failed = |error: io::Error| Error::io(format_args!("restoring `{path}`"), &error);
+        let restoring = self.marker(place).map(|marker| marker.begin()).transpose().map_err(failed)?;
+        // Another process may have done it while this one waited for it. What can't be measured is replaced.
+        let there = self.measure_as_is(place, None).ok().flatten();
+        let restored = if there.is_some_and(|there| there.kind == kind && there.digest.as_deref() == Some(digest)) {
+            Ok(())
+        } else {
+            self.remembering(|cache| match kind {
+                Kind::File => restore::restore_file(&self.root, path, digest, store, cache),
+                Kind::Folder => restore::restore_folder(&self.root, path, digest, store, cache),
+            })
+        };
+        match restoring {
+            // A file is there or it is not; a folder may be there in part.
+            Some(restoring) if kind == Kind::File || restored.is_ok() => restoring.finish().map_err(failed)?,
+            _ => {}
+        }
+        restored
     }
 
     /// Removes a file or a folder with all that is in it; removing what is not there succeeds.
     pub fn remove(&self, path: &str) -> Result<()> {
-        Spot::find(&self.root, Place::Project(path))?.map_or(Ok(()), |spot| remove::remove(&spot))
+        let place = Place::Project(path);
+        Spot::find(&self.root, place)?.map_or(Ok(()), |spot| remove::remove(&spot))?;
+        if let Some(marker) = self.marker(place) {
+            marker.remove();
+        }
+        Ok(())
+    }
+
+    fn marker(&self, place: Place<'_>) -> Option<Marker> {
+        match place {
+            Place::Project(path) => Some(Marker::new(self.restoring.as_deref()?, &self.root, path)),
+            // Nothing is restored there.
+            Place::Outside(_) => None,
+        }
     }
 
     /// What was hashed is remembered even if the rest failed.
     fn remembering<T>(&self, act: impl FnOnce(&mut StatCache) -> Result<T>) -> Result<T> {
-        let mut cache = StatCache::load(self.cache.as_deref());
+        let mut cache = StatCache::load(self.cache.as_deref(), &self.memory);
         let result = act(&mut cache);
         cache.save();
         result

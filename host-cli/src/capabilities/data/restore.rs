@@ -45,7 +45,7 @@ pub(super) fn restore_file(root: &Path, path: &str, digest: &str, store: &Store,
     restorer.finish()
 }
 
-/// Makes the path the folder that a manifest describes.
+/// Makes the path the folder that a manifest describes, which was [checked](check).
 pub(super) fn restore_folder(
     root: &Path,
     path: &str,
@@ -53,7 +53,6 @@ pub(super) fn restore_folder(
     store: &Store,
     cache: &mut StatCache,
 ) -> Result<()> {
-    check(store, path, digest)?;
     let entries = manifest::read(store, digest)?.ok_or_else(|| missing(digest, path))?;
     let spot = Spot::make(root, path)?;
     if spot.inspect()?.is_some_and(|(kind, _)| kind != FileType::Directory) {
@@ -70,7 +69,7 @@ pub(super) fn restore_folder(
 }
 
 /// Whether all that a manifest names is there, and nothing in it is hostile: before anything is touched.
-fn check(store: &Store, path: &str, digest: &str) -> Result<()> {
+pub(super) fn check(store: &Store, path: &str, digest: &str) -> Result<()> {
     for entry in manifest::read(store, digest)?.ok_or_else(|| missing(digest, path))? {
         let entry = entry?;
         let shown = format!("{path}/{}", entry.path);

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::time::{ClockId, clock_gettime};
 use sha2::{Digest, Sha256};
@@ -39,16 +40,34 @@ type Entry = [u8; LENGTH];
 pub(super) struct StatCache {
     path: Option<PathBuf>,
     most_others: usize,
-    old: Vec<u8>,
+    old: Arc<Vec<u8>>,
     /// Which of the old ones a file was found for.
     met: Vec<bool>,
     new: Vec<Entry>,
 }
 
+/// The file as it was last read.
+#[derive(Debug, Default)]
+pub(super) struct Memory(Mutex<Option<(Stamp, Arc<Vec<u8>>)>>);
+
+impl Memory {
+    fn read(&self, path: &Path) -> Arc<Vec<u8>> {
+        let Ok(stamp) = fs::metadata(path).map(|found| Stamp::of(&found)) else { return Arc::default() };
+        let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // It is only ever replaced by another file, so that its inode alone nearly tells.
+        if let Some((_, entries)) = memory.as_ref().filter(|(known, _)| *known == stamp) {
+            return Arc::clone(entries);
+        }
+        let entries = Arc::new(read(path).unwrap_or_default());
+        *memory = Some((stamp, Arc::clone(&entries)));
+        entries
+    }
+}
+
 impl StatCache {
-    /// Reads the file; without a path nothing is remembered.
-    pub(super) fn load(path: Option<&Path>) -> Self {
-        let old = path.and_then(read).unwrap_or_default();
+    /// Reads the file, unless it is the one that was read last; without a path nothing is remembered.
+    pub(super) fn load(path: Option<&Path>, memory: &Memory) -> Self {
+        let old = path.map(|path| memory.read(path)).unwrap_or_default();
         let met = vec![false; old.len() / LENGTH];
         Self { path: path.map(Path::to_owned), most_others: MOST_OTHERS, old, met, new: Vec::new() }
     }
@@ -200,12 +219,12 @@ mod tests {
     #[test]
     fn what_is_unchanged_is_found_again() {
         let (_folder, path) = place();
-        let mut cache = StatCache::load(Some(&path));
+        let mut cache = StatCache::load(Some(&path), &Memory::default());
         for inode in [7, 3, 5, 3] {
             cache.remember(&stamp(inode), &[inode as u8; 32], now());
         }
         cache.save();
-        let mut cache = StatCache::load(Some(&path));
+        let mut cache = StatCache::load(Some(&path), &Memory::default());
         for inode in [3, 5, 7] {
             assert_eq!(cache.find(&stamp(inode)), Some([inode as u8; 32]));
         }
@@ -221,7 +240,7 @@ mod tests {
         }
         cache.remember(&Stamp { size: 9, ..stamp(5) }, &[9; 32], now());
         cache.save();
-        let mut cache = StatCache::load(Some(&path));
+        let mut cache = StatCache::load(Some(&path), &Memory::default());
         assert_eq!(cache.find(&Stamp { size: 9, ..stamp(5) }), Some([9; 32]));
         assert_eq!(cache.find(&stamp(5)), None);
         assert_eq!(cache.find(&stamp(3)), Some([3; 32]));
@@ -230,7 +249,7 @@ mod tests {
     #[test]
     fn what_may_still_change_unseen_is_not_remembered() {
         let (_folder, path) = place();
-        let mut cache = StatCache::load(Some(&path));
+        let mut cache = StatCache::load(Some(&path), &Memory::default());
         let coarse = OLD - OLD % 1_000_000_000;
         let racy = [
             (stamp(1), OLD),
@@ -250,21 +269,21 @@ mod tests {
     #[test]
     fn whatever_is_wrong_with_the_file_it_is_empty() {
         let (_folder, path) = place();
-        let mut cache = StatCache::load(Some(&path));
+        let mut cache = StatCache::load(Some(&path), &Memory::default());
         cache.remember(&stamp(1), &[1; 32], now());
         cache.save();
         let whole = fs::read(&path).unwrap();
         for cut in 0..whole.len() {
             fs::write(&path, &whole[..cut]).unwrap();
-            assert_eq!(StatCache::load(Some(&path)).find(&stamp(1)), None, "cut at {cut}");
+            assert_eq!(StatCache::load(Some(&path), &Memory::default()).find(&stamp(1)), None, "cut at {cut}");
             let mut wrong = whole.clone();
             wrong[cut] ^= 1;
             fs::write(&path, &wrong).unwrap();
-            assert_eq!(StatCache::load(Some(&path)).find(&stamp(1)), None, "wrong at {cut}");
+            assert_eq!(StatCache::load(Some(&path), &Memory::default()).find(&stamp(1)), None, "wrong at {cut}");
         }
         fs::remove_file(&path).unwrap();
         fs::create_dir(&path).unwrap();
-        let mut cache = StatCache::load(Some(&path));
+        let mut cache = StatCache::load(Some(&path), &Memory::default());
         cache.remember(&stamp(1), &[1; 32], now());
         cache.save();
         assert!(path.is_dir(), "nothing fails");
@@ -274,21 +293,21 @@ mod tests {
     #[test]
     fn nothing_new_writes_nothing() {
         let (_folder, path) = place();
-        let mut cache = StatCache::load(Some(&path));
+        let mut cache = StatCache::load(Some(&path), &Memory::default());
         cache.remember(&stamp(1), &[1; 32], now());
         cache.save();
         let before = fs::metadata(&path).unwrap().modified().unwrap();
-        let mut cache = StatCache::load(Some(&path));
+        let mut cache = StatCache::load(Some(&path), &Memory::default());
         assert!(cache.find(&stamp(1)).is_some());
         cache.save();
         assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), before);
-        StatCache::load(None).save();
+        StatCache::load(None, &Memory::default()).save();
     }
 
     #[test]
     fn it_does_not_grow_without_bound() {
         let (_folder, path) = place();
-        let load = || StatCache { most_others: 100, ..StatCache::load(Some(&path)) };
+        let load = || StatCache { most_others: 100, ..StatCache::load(Some(&path), &Memory::default()) };
         let mut cache = load();
         for inode in 0..110 {
             cache.remember(&stamp(inode), &[1; 32], OLD + FINE_MARGIN + inode as i64);

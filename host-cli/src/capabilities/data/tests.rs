@@ -25,7 +25,7 @@ fn project() -> Project {
     let root = folder.path().join("root");
     fs::create_dir(&root).unwrap();
     let store = Store::new(folder.path().join("aurum/store"));
-    let data = Data::new(&root, Some(store.clone()), Some(folder.path().join("aurum/cache/stat")));
+    let data = Data::new(&root, Some(&folder.path().join("aurum")));
     Project { _folder: folder, root, store, data }
 }
 
@@ -271,6 +271,9 @@ fn damaged_content_is_not_restored() {
     assert!(!project.data.can_restore(Kind::Folder, &digest).unwrap());
     fs::write(project.root.join("d/a/b.csv"), "1,2\n").unwrap();
     assert!(!project.data.is_kept(Place::Project("d")).unwrap());
+    // It was restored in part: whoever has mended it by hand has to say so.
+    assert!(project.data.keep(Place::Project("d")).is_err());
+    project.data.marker(Place::Project("d")).unwrap().remove();
     assert_eq!(project.keep("d").digest.unwrap(), digest);
     assert_eq!(fs::read(&path).unwrap(), b"1,2\n");
 }
@@ -344,7 +347,7 @@ fn what_has_not_changed_is_not_read() {
     let kept = project.keep("d");
     // Another content in a file with the same times can only be made by going behind the kernel; without the store's
     // content it has to be read.
-    let mut cache = StatCache::load(project.data.cache.as_deref());
+    let mut cache = StatCache::load(project.data.cache.as_deref(), &super::stat_cache::Memory::default());
     let stamp = stamp::Stamp::of(&fs::metadata(&path).unwrap());
     assert!(cache.find(&stamp).is_some());
     cache.remember(&stamp, &[5; 32], stat_cache::now());
@@ -458,7 +461,7 @@ fn differences_are_counted_and_shown() {
 fn without_a_store_data_is_measured_all_the_same() {
     let project = project();
     project.write("d/f", "x");
-    let data = Data::new(&project.root, None, None);
+    let data = Data::new(&project.root, None);
     let digest = data.measure(Place::Project("d"), None).unwrap().unwrap().digest.unwrap();
     assert_eq!(project.measure("d").digest.as_ref(), Some(&digest));
     assert!(message(data.keep(Place::Project("d"))).contains("no git repository"));
@@ -532,4 +535,64 @@ proptest! {
         prop_assert_eq!(tree(&project.root), before);
         prop_assert_eq!(project.measure("d"), facts);
     }
+}
+
+#[test]
+fn how_a_folder_is_arranged_is_kept_or_not() {
+    let project = project();
+    project.write("d/1.png", "1");
+    project.write("d/2.png", "2");
+    project.data.keep(Place::Project("d")).unwrap();
+    assert!(project.data.is_kept(Place::Project("d")).unwrap());
+    fs::create_dir(project.root.join("d/cat")).unwrap();
+    fs::rename(project.root.join("d/1.png"), project.root.join("d/cat/1.png")).unwrap();
+    assert!(!project.data.is_kept(Place::Project("d")).unwrap(), "which of them is a cat is told by nothing else");
+    project.data.keep(Place::Project("d")).unwrap();
+    assert!(project.data.is_kept(Place::Project("d")).unwrap());
+}
+
+#[test]
+fn a_restore_cut_short_is_completed_and_taken_for_nothing_until_then() {
+    let project = project();
+    project.write("d/1.png", "1");
+    project.write("d/2.png", "2");
+    let digest = project.data.keep(Place::Project("d")).unwrap().unwrap().digest.unwrap();
+    // As a process leaves it that dies in the middle.
+    drop(project.data.marker(Place::Project("d")).unwrap().begin().unwrap());
+    fs::remove_file(project.root.join("d/1.png")).unwrap();
+    project.write("d/.aurum-1-1.tmp", "half a fi");
+    assert_eq!(project.data.measure(Place::Project("d"), None).unwrap(), None);
+    assert!(project.data.is_kept(Place::Project("d")).unwrap());
+    let refused = project.data.keep(Place::Project("d")).unwrap_err().to_string();
+    assert!(refused.contains("au data restore"), "{refused}");
+    project.data.restore("d", Kind::Folder, &digest).unwrap();
+    assert_eq!(project.data.measure(Place::Project("d"), None).unwrap().unwrap().digest, Some(digest.clone()));
+    assert!(!project.root.join("d/.aurum-1-1.tmp").exists());
+
+    // What the user has put there since is not lost by that.
+    drop(project.data.marker(Place::Project("d")).unwrap().begin().unwrap());
+    project.write("d/mine.png", "kept nowhere");
+    assert!(!project.data.is_kept(Place::Project("d")).unwrap());
+}
+
+#[test]
+fn many_restore_the_same_at_once() {
+    let project = project();
+    for number in 0..300 {
+        project.write(&format!("d/{number}"), number.to_string());
+    }
+    let digest = project.data.keep(Place::Project("d")).unwrap().unwrap().digest.unwrap();
+    fs::remove_dir_all(project.root.join("d")).unwrap();
+    let own = project._folder.path().join("aurum");
+    thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| {
+                let data = Data::new(&project.root, Some(&own));
+                data.restore("d", Kind::Folder, &digest).unwrap();
+                let there = data.measure(Place::Project("d"), None).unwrap();
+                assert!(there.is_none_or(|there| there.digest.as_ref() == Some(&digest)));
+            });
+        }
+    });
+    assert_eq!(project.data.measure(Place::Project("d"), None).unwrap().unwrap().files, 300);
 }
