@@ -12,7 +12,7 @@ import socket
 import socketserver
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -77,6 +77,8 @@ class Handler(BaseHTTPRequestHandler):
                 self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
+            self.wfile.flush()
+            self.server.before_body()
             self.wfile.write(body)
 
     do_HEAD = do_GET
@@ -102,6 +104,8 @@ class Server(ThreadingHTTPServer):
         super().__init__((LOOPBACK, 0), Handler)
         self.answers = answers
         self.asked: list[Asked] = []
+        #: Called between head and body, which then waits for it.
+        self.before_body: Callable[[], object] = lambda: None
         self.address = f"{'https' if context else 'http'}://{LOOPBACK}:{self.server_port}"
         if context:
             # The handshake waits for the connection's own thread: a client that says nothing holds up no other.

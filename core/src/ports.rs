@@ -353,7 +353,7 @@ pub trait Data {
     /// How a folder differs from a manifest of the store.
     fn compare(&self, place: &Place, manifest: &str, limit: u32) -> PortResult<Option<DataDifferences>>;
     /// Whether nothing is lost when the place is overwritten.
-    fn is_kept(&self, place: &Place) -> PortResult<bool>;
+    fn is_kept(&self, place: &Place, manifests: &[&str]) -> PortResult<bool>;
     /// Whether the store has the content whole.
     fn can_restore(&self, kind: DataKind, digest: &str) -> PortResult<bool>;
     /// Makes a path what the digest says.

@@ -95,6 +95,8 @@ def test_a_broken_description_is_named(env: AuEnv) -> None:
     with_data(env)
     env.write(".au/datasets/a.csv.json", "<<<<<<< HEAD\n")
     for words in (["ls"], ["status"], ["restore"], ["add", "images"]):
+        assert ".au/datasets/a.csv.json" in env.au("data", *words).ok().stderr
+    for words in (["status", "a.csv"], ["restore", "a.csv"], ["add", "a.csv"]):
         env.au("data", *words).failed(1, ".au/datasets/a.csv.json")
 
 
@@ -151,3 +153,53 @@ def test_a_broken_store_object_is_not_restored(env: AuEnv) -> None:
     file.unlink()
     env.au("data", "restore").failed(1, "error: ")
     assert not file.exists()
+
+
+def test_how_a_folder_is_arranged_is_not_lost(env: AuEnv) -> None:
+    with_data(env)
+    (env.project / "images/cat").mkdir()
+    (env.project / "images/1.png").rename(env.project / "images/cat/1.png")
+    before = working_tree(env)
+    for words in (["restore"], ["restore", "images"], ["rm", "--hard-delete", "images"]):
+        env.au("data", *words).failed(1, "kept nowhere else", "hint: Keep it first: `au data add images`")
+        assert working_tree(env) == before
+    env.au("data", "add", "images").ok()
+    env.git("checkout", "HEAD", "--", ".gitignore")
+    assert env.au("data", "rm", "--hard-delete", "images").ok()
+
+
+def test_a_path_is_no_name(env: AuEnv) -> None:
+    env.write("data/k.csv", "of the folder\n")
+    env.write("k.csv", "of the root\n")
+    env.au("data", "add", "data/k.csv").ok()
+    env.au("data", "add", "k.csv", "--name", "other").ok()
+    assert status(env, "./k.csv").keys() == {"other"} and status(env, "k.csv").keys() == {"k.csv"}
+    assert status(env, "./k.csv", cwd="data").keys() == {"k.csv"}
+    assert status(env, str(env.project / "k.csv")).keys() == {"other"}
+    env.au("data", "rm", "--hard-delete", "./k.csv").ok()
+    assert not (env.project / "k.csv").exists() and (env.project / "data/k.csv").exists()
+
+
+def test_one_broken_description_hides_no_other(env: AuEnv) -> None:
+    with_data(env)
+    env.write(".au/datasets/broken.json", "<<<<<<< HEAD\n")
+    assert listed(env).keys() == status(env).keys() == {"a.csv", "images"}
+    env.au("data", "ls").ok()
+    out = env.au("data", "status").ok()
+    assert "warning: " in out.stderr and ".au/datasets/broken.json" in out.stderr
+    env.au("data", "restore", "a.csv").ok()
+    env.au("data", "status", "broken").failed(1, ".au/datasets/broken.json")
+    env.au("data", "rm", "broken").ok()
+    assert descriptions(env) == ["a.csv", "images"]
+
+
+def test_a_description_can_not_name_the_project_itself(env: AuEnv) -> None:
+    with_data(env)
+    for path in (".au/config", ".gitignore", "logs", ".git/hooks/post-checkout", "../outside", ""):
+        description = described(env, "a.csv")
+        description["source"]["path"] = path
+        env.write(".au/datasets/a.csv.json", json.dumps(description))
+        before = working_tree(env)
+        for words in (["restore", "a.csv"], ["rm", "--hard-delete", "images/../x", "a.csv"]):
+            assert env.au("data", *words).code == 1
+            assert working_tree(env) == before, path

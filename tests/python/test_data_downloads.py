@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -139,3 +140,24 @@ def test_a_server_that_is_gone_hides_nothing_of_a_status(env: AuEnv) -> None:
     rows = {row["name"]: row for row in json.loads(out.stdout)}
     assert (rows["a.csv"]["state"], rows["a.csv"]["remote"]) == ("unchanged", "unknown")
     assert rows["b.csv"]["state"] == "unchanged" and "warning: " in out.stderr
+
+
+@pytest.mark.parametrize("before", [None, "a.csv"])
+def test_what_is_made_during_a_download_is_not_overwritten(env: AuEnv, web: Server, before: str | None) -> None:
+    if before is not None:
+        env.au("data", "add", f"{web.address}/a.csv").ok()
+    body = web.answers["/a.csv"]
+    # It comes slowly: the server sends nothing until the user has written his file.
+    written = threading.Event()
+
+    web.before_body = written.wait
+    web.answers["/a.csv"] = Answer(body.content + b"more\n")
+    process = env.start("au", "data", "add", f"{web.address}/a.csv")
+    while not any(name.startswith(".aurum-") for name in os.listdir(env.project)):
+        assert process.poll() is None, process.communicate()
+    env.write("a.csv", "hours of work\n")
+    written.set()
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 1 and "meanwhile" in stderr
+    assert (env.project / "a.csv").read_text() == "hours of work\n"
+

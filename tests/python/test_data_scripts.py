@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import subprocess
+import sys
 
 import pytest
 from conftest import AuEnv, Result
@@ -194,3 +195,56 @@ def test_hints_name_data_by_its_path(env: AuEnv) -> None:
     env.write("data/x.csv", "3\n")
     [keep, *_] = hints(env.au("data", "restore", cwd="src").failed(1))
     env.run("sh", "-c", keep.split("`")[1], cwd="src").ok()
+
+
+def test_what_a_script_made_of_its_data_before_it_uses_it(env: AuEnv) -> None:
+    env.write("prepared.csv", "old\n")
+    env.au("data", "add", "prepared.csv").ok()
+    env.script("au.log(x=1)\nopen('prepared.csv', 'w').write('new\\n')\nprint(open(au.dataset('prepared.csv')).read())\n")
+    env.python("src/experiment.py").ok()
+    usage = env.record(env.tags()[0])["datasets"]["prepared.csv"]
+    assert (usage["state"], usage["used"]) == ("changed", True)
+    assert usage["digest"] == f"sha256:{hashlib.sha256(b'new' + os.linesep.encode()).hexdigest()}"
+
+
+def test_many_scripts_bring_the_same_data_back_at_once(env: AuEnv) -> None:
+    for number in range(400):
+        env.write(f"many/{number}.txt", f"{number}\n")
+    env.au("data", "add", "many").ok()
+    subprocess.run(["rm", "-r", env.project / "many"], check=True)
+    env.script("import os\nprint(len(os.listdir(au.dataset('many'))))\n")
+    runs = [env.start(sys.executable, "src/experiment.py") for _ in range(6)]
+    said = [run.communicate(timeout=120) for run in runs]
+    assert [out for out, _ in said] == ["400\n"] * 6, said
+    assert status(env)["many"]["state"] == "unchanged"
+
+
+def test_data_half_brought_back_is_not_taken_for_whole(env: AuEnv) -> None:
+    for number in range(3000):
+        env.write(f"many/{number}.txt", f"{number}\n")
+    env.au("data", "add", "many").ok()
+    subprocess.run(["rm", "-r", env.project / "many"], check=True)
+    restoring = env.start("au", "data", "restore", "many")
+    while not (env.project / "many").is_dir() or len(os.listdir(env.project / "many")) < 20:
+        assert restoring.poll() is None, "it ended before it could be stopped"
+    restoring.kill()
+    restoring.communicate()
+    assert len(os.listdir(env.project / "many")) < 3000, "it ended before it was stopped"
+    assert status(env)["many"]["state"] == "missing"
+    env.au("data", "add", "many").failed(1, "au data restore")
+    env.script("import os\nprint(len(os.listdir(au.dataset('many'))))\n")
+    assert env.python("src/experiment.py").ok().stdout == "3000\n"
+    assert status(env)["many"]["state"] == "unchanged"
+
+
+def test_a_long_description_does_not_keep_a_run_from_being_recorded(env: AuEnv) -> None:
+    env.write("a.csv", "1\n")
+    env.au("data", "add", "a.csv").ok()
+    file = env.project / ".au/datasets/a.csv.json"
+    description = json.loads(file.read_bytes())
+    description["source"]["url"] = "https://example.org/" + "x" * 900_000
+    file.write_text(json.dumps(description))
+    env.script("au.log(x=1)\n")
+    assert "a.csv.json" in env.python("src/experiment.py").ok().stderr
+    assert len(env.tags()) == 1
+

@@ -192,7 +192,7 @@ def test_where_it_goes(env: AuEnv) -> None:
     assert (env.project / f"src/{identifier}.zip").is_file(), "to the folder that one stands in"
     env.au("export", "@", "-o", env.root / "named.zip").ok()
     assert (env.root / "named.zip").read_bytes() == (env.project / f"src/{identifier}.zip").read_bytes()
-    (env.root / "named.zip").write_bytes(b"older")
+    (env.root / "named.zip").write_bytes(b"PK, and older")
     env.au("export", "@", "-o", env.root / "named.zip").ok()
     assert zipfile.is_zipfile(env.root / "named.zip")
     env.au("export", "@", "-o", env.root).ok()
@@ -221,6 +221,15 @@ def test_what_is_no_file_is_not_replaced(env: AuEnv) -> None:
     (env.root / "link.zip").symlink_to(pipe)
     env.au("export", "@", "-o", env.root / "link.zip")
     assert stat.S_ISFIFO(pipe.lstat().st_mode)
+
+
+def test_only_an_archive_is_replaced(env: AuEnv) -> None:
+    experiment(env)
+    script = (env.project / "src/experiment.py").read_bytes()
+    env.au("export", "@", "-o", "src/experiment.py").failed(1, "src/experiment.py", "is no zip file", "hint: ")
+    assert (env.project / "src/experiment.py").read_bytes() == script
+    for _ in range(2):
+        env.au("export", "@", "-o", "package.zip").ok()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="mounts a tmpfs")

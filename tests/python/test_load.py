@@ -418,3 +418,61 @@ def test_a_running_experiment_can_not_be_loaded(env: AuEnv) -> None:
 
 def test_outside_of_a_project(bare: AuEnv) -> None:
     bare.au("load", "@").failed(1, "belongs to no Aurum project", "hint: Run `au init`")
+
+
+def test_data_that_was_added_later_stays_out_of_git(bare: AuEnv, tags: list[str]) -> None:
+    bare.write("later.csv", "later\n")
+    bare.write("more/1.png", "1")
+    bare.au("data", "add", "later.csv", "more").ok()
+    bare.git("add", "--all")
+    bare.git("commit", "--message=more data")
+    bare.au("load", tags[0]).ok()
+    assert bare.git("status", "--short") == "" and (bare.project / "later.csv").exists()
+    bare.python("src/experiment.py").ok()
+    [new] = set(bare.tags()) - set(tags)
+    assert "later.csv" not in bare.git("ls-tree", "-r", "--name-only", new)
+    bare.git("switch", "-")
+    assert (bare.project / "later.csv").read_text() == "later\n" and (bare.project / "more/1.png").exists()
+    assert bare.git("status", "--short") == ""
+
+
+def test_data_that_git_takes_away_is_brought_back(env: AuEnv) -> None:
+    """On one branch git tracks the file, on the other Aurum does."""
+    env.write("a.csv", "1\n")
+    env.git("add", "a.csv")
+    env.git("commit", "--message=in git")
+    env.git("switch", "--create", "exp")
+    env.au("data", "add", "a.csv").ok()
+    env.git("rm", "--cached", "a.csv")
+    env.git("add", "--all")
+    env.git("commit", "--message=as data")
+    env.script("print(open(au.dataset('a.csv')).read())\nau.log(x=1)\n")
+    env.git("add", "--all")
+    env.git("commit", "--message=script")
+    env.python("src/experiment.py").ok()
+    env.git("switch", "main")
+    env.au("load", "@").ok()
+    assert (env.project / "a.csv").read_text() == "1\n" and env.git("status", "--short") == ""
+
+
+def test_a_record_can_not_name_code_as_data(bare: AuEnv, tags: list[str]) -> None:
+    """Of an experiment that somebody else made: its record says that the code is data."""
+    tag, identifier = tags[0], tags[0].removeprefix("au/")
+    path = f".au/experiments/{identifier}/record.json"
+    for forged in (".au/experiments", ".au/config", ".gitignore"):
+        record = bare.record(tag)
+        record["datasets"]["images"]["source"]["path"] = forged
+        blob = subprocess.run(
+            ["git", "hash-object", "-w", "--stdin"], input=json.dumps(record), text=True, cwd=bare.project,
+            env=bare.environment, capture_output=True, check=True,
+        ).stdout.strip()
+        index = {"GIT_INDEX_FILE": str(bare.root / "index")}
+        bare.run("git", "read-tree", tag, env=index).ok()
+        bare.run("git", "update-index", "--cacheinfo", f"100644,{blob},{path}", env=index).ok()
+        tree = bare.run("git", "write-tree", env=index).ok().stdout.strip()
+        commit = bare.git("commit-tree", tree, "-m", "forged")
+        bare.git("tag", "--force", tag, commit)
+        before = state(bare)
+        bare.au("load", tag).failed(1, "is a part of the project")
+        assert state(bare) == before
+

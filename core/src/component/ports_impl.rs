@@ -354,8 +354,9 @@ impl ports::Data for Imports {
         }))
     }
 
-    fn is_kept(&self, at: &ports::Place) -> PortResult<bool> {
-        Ok(data::is_kept(&place(at))?)
+    fn is_kept(&self, at: &ports::Place, manifests: &[&str]) -> PortResult<bool> {
+        let manifests: Vec<String> = manifests.iter().map(|manifest| (*manifest).to_owned()).collect();
+        Ok(data::is_kept(&place(at), &manifests)?)
     }
 
     fn can_restore(&self, of: ports::DataKind, digest: &str) -> PortResult<bool> {

@@ -237,7 +237,7 @@ fn check_free(ports: &Ports, path: &str, url: &str, former: Option<&Dataset>) ->
         return Err(in_the_way().hint("Add the file that is there, by its path, or move it out of the way"));
     }
     if ports.workspace.inspect(path)? != Some(FileKind::File)
-        || !ports.data.is_kept(&Place::Project(path.to_owned()))?
+        || !ports.data.is_kept(&Place::Project(path.to_owned()), &[])?
     {
         let name = former.map_or(path, |former| &former.name);
         return Err(in_the_way().hint(format!("Keep what is there first: `au data add {}`", suggest::word(name))));

@@ -26,11 +26,13 @@ pub fn remove(ports: &Ports, names: &[String], hard: bool) -> Result<String> {
     if hard {
         datasets.iter().try_for_each(|dataset| check_kept(ports, dataset))?;
     }
-    let mut rows = datasets.iter().map(|dataset| remove_one(ports, dataset, hard)).collect::<Result<Vec<_>>>()?;
+    let rows = datasets.iter().map(|dataset| remove_one(ports, dataset, hard)).collect::<Result<Vec<_>>>()?;
     for name in unreadable {
         // Nobody can tell where its files are: they stay.
         ports.workspace_edit.remove(&layout::dataset(name))?;
-        rows.push(json!({ "name": name, "outcome": "removed" }));
+        ports
+            .progress
+            .warn(&format!("The description of `{name}` could not be read, and is removed: its files stay"), &[]);
     }
     Ok(json!(rows).to_string())
 }
@@ -46,7 +48,7 @@ fn check_kept(ports: &Ports, dataset: &Dataset) -> Result<()> {
         )
         .hint(format!("Delete them with git: `git rm -r {}`", suggest::word(path))));
     }
-    if ports.data.is_kept(&Place::Project(path.clone()))? {
+    if ports.data.is_kept(&Place::Project(path.clone()), &[&dataset.digest])? {
         return Ok(());
     }
     Err(Failure::new(FailureKind::InTheWay, format!("`{path}` holds data that is kept nowhere else"))

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Dataset, find, missing};
+use super::{Dataset, find, missing, read};
 use crate::error::{Failure, FailureKind, Result};
 use crate::ports::{DataKind, DataLimits, Place, Ports};
 use crate::project;
@@ -32,7 +32,9 @@ pub(crate) fn standing(ports: &Ports, name: &str, path: &str, kind: DataKind, di
     if !ports.data.can_restore(kind, digest)? {
         return Ok(Standing::NotInStore);
     }
-    if ports.data.is_kept(&place)? {
+    let described = read(ports, name).map(|dataset| dataset.digest).unwrap_or_default();
+    let manifests: Vec<&str> = [digest, &described].into_iter().filter(|digest| !digest.is_empty()).collect();
+    if ports.data.is_kept(&place, &manifests)? {
         return Ok(Standing::Free);
     }
     Err(Failure::new(

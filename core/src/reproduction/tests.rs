@@ -264,5 +264,5 @@ fn data_that_git_tracks_too_is_packed_once() {
     let id = experiment(&world, "x", b"");
     let entries = packed(&world, "x", Without::default());
     assert_eq!(entries[&format!("{id}/project/data.csv")], b"one\n");
-    assert!(world.is_kept(&Place::Project("data.csv".into())).unwrap());
+    assert!(world.is_kept(&Place::Project("data.csv".into()), &[]).unwrap());
 }

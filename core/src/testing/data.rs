@@ -144,13 +144,20 @@ impl Data for World {
         Ok(Some(differences))
     }
 
-    fn is_kept(&self, place: &Place) -> PortResult<bool> {
-        let files = match self.content(place) {
-            None => return Ok(true),
-            Some(Content::File(bytes)) => vec![bytes],
-            Some(Content::Folder(files)) => files.into_values().collect(),
-        };
-        Ok(files.iter().all(|bytes| self.stored(&digest(bytes)).is_some()))
+    fn is_kept(&self, place: &Place, manifests: &[&str]) -> PortResult<bool> {
+        let Some(content) = self.content(place) else { return Ok(true) };
+        let kept = |bytes: &Vec<u8>| self.stored(&digest(bytes)).is_some();
+        Ok(match &content {
+            Content::File(bytes) => kept(bytes),
+            Content::Folder(files) => {
+                let arranged = kept(&Content::manifest(files))
+                    || manifests.iter().filter_map(|manifest| self.named(manifest)).any(|named| {
+                        let named: BTreeMap<_, _> = named.into_iter().collect();
+                        files.iter().all(|(path, bytes)| named.get(path) == Some(&digest(bytes)))
+                    });
+                arranged && files.values().all(kept)
+            }
+        })
     }
 
     fn can_restore(&self, kind: DataKind, digest: &str) -> PortResult<bool> {

@@ -57,8 +57,9 @@ impl wit::Host for Host {
         }))
     }
 
-    fn is_kept(&mut self, place: wit::Place) -> Answer<bool> {
-        answer(self.capabilities.grants.check_store().and_then(|()| self.reading(&place, Data::is_kept)))
+    fn is_kept(&mut self, place: wit::Place, manifests: Vec<String>) -> Answer<bool> {
+        let granted = self.capabilities.grants.check_store();
+        answer(granted.and_then(|()| self.reading(&place, |data, place| data.is_kept(place, &manifests))))
     }
 
     fn can_restore(&mut self, kind: wit::Kind, digest: String) -> Answer<bool> {

@@ -19,9 +19,12 @@ pub(super) fn make_held<T>(
     /// Each is a process that clears the folder in that very moment.
     const TRIES: usize = 100;
     for _ in 1..TRIES {
-        let made = make()?;
-        if is_held(&made)? {
-            return Ok(made);
+        match make() {
+            Ok(made) if is_held(&made)? => return Ok(made),
+            Ok(_) => {}
+            // Cleared before it was opened.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
         }
     }
     make()

@@ -64,6 +64,35 @@ pub(super) fn compare(spot: &Spot, entries: Entries, limit: u32, cache: &mut Sta
     Ok(Some(differences))
 }
 
+/// Whether all files and links that are there are in the manifest, at their place and with their content. Others may be gone,
+/// and whether a file is executable does not matter.
+pub(super) fn is_within(spot: &Spot, entries: Entries, cache: &mut StatCache) -> Result<bool> {
+    let mut walk = Walk::new(spot)?;
+    let mut entries = entries.peekable();
+    loop {
+        let mut found = walk.batch(u64::MAX)?;
+        if found.is_empty() {
+            return Ok(true);
+        }
+        let known = recall(cache, &found);
+        let hashes = hash_all(cache, &mut found, known, &|path| walk.show(path), None)?;
+        for (found, hash) in found.iter().zip(hashes) {
+            while let Some(entry) = entries.next_if(|entry| is_before(entry, &found.path)) {
+                entry?;
+            }
+            // A folder that was emptied has lost its files, not its arrangement.
+            let Some(hash) = hash else { continue };
+            let entry = entries.next_if(|entry| entry.as_ref().is_ok_and(|entry| entry.path == found.path));
+            let same = entry.transpose()?.is_some_and(|entry| {
+                entry.mode.is_file() == found.mode.is_file() && entry.digest == Some(digest_of(&hash))
+            });
+            if !same {
+                return Ok(false);
+            }
+        }
+    }
+}
+
 /// What became of an entry.
 enum Judged {
     Removed(Option<String>),

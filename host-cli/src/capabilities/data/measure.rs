@@ -103,15 +103,21 @@ pub(super) fn keep(spot: &Spot, store: &Store, cache: &mut StatCache) -> Result<
     Ok(Some(facts))
 }
 
-/// See [`Data::is_kept`](super::Data::is_kept). What is there in part, a restore cut short left.
-pub(super) fn is_kept(spot: &Spot, store: Option<&Store>, partial: bool, cache: &mut StatCache) -> Result<bool> {
-    let Some((kind, stat)) = spot.look()? else { return Ok(true) };
-    let Some(store) = store else { return Ok(false) };
+/// Whether the store has every content that stands there, for [`Data::is_kept`](super::Data::is_kept): none if not, else
+/// the digest of a folder's manifest, which it may have or not. What is there in part, a restore cut short left.
+pub(super) fn kept_as(
+    spot: &Spot,
+    store: &Store,
+    partial: bool,
+    cache: &mut StatCache,
+) -> Result<Option<Option<String>>> {
+    let Some((kind, stat)) = spot.look()? else { return Ok(Some(None)) };
     if kind == FileType::RegularFile {
         let stamp = Stamp::from(&stat);
         let known = cache.find(&stamp);
         let facts = one_file(spot, stamp, known, None, cache)?;
-        return facts.digest.map_or(Ok(false), |digest| store.has_whole(&digest, facts.size));
+        let kept = facts.digest.map_or(Ok(false), |digest| store.has_whole(&digest, facts.size))?;
+        return Ok(kept.then_some(None));
     }
     let mut walk = Walk::new(spot)?;
     let mut manifest = Sha256::new();
@@ -128,14 +134,14 @@ pub(super) fn is_kept(spot: &Spot, store: Option<&Store>, partial: bool, cache: 
                 && !(partial && is_temporary(found.name()))
                 && !store.has_whole(&digest_of(hash), found.stamp.size)?
             {
-                return Ok(false);
+                return Ok(None);
             }
         }
         write_lines(&found, &hashes, &mut lines)?;
         manifest.update(&lines);
     }
     // Which file is called what, and lies where, may be all that there is to know of them.
-    if partial { Ok(true) } else { store.has(&digest_of(&manifest.finalize().into())) }
+    Ok(Some(Some(digest_of(&manifest.finalize().into()))))
 }
 
 fn one_file(

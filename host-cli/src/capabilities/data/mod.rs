@@ -151,12 +151,27 @@ impl Data {
         self.remembering(|cache| compare::compare(&spot, entries, limit, cache))
     }
 
-    /// Whether the store has all that stands at a place: of a folder also how it is arranged. What a restore that was cut
-    /// short left is kept, as far as its contents are.
-    pub fn is_kept(&self, place: Place<'_>) -> Result<bool> {
+    /// Whether the store has all that stands at a place: of a folder also how it is arranged, by its own manifest or, if each
+    /// file is where that has it, by one of `manifests`. What a restore that was cut short left is kept, as far as its contents
+    /// are.
+    pub fn is_kept(&self, place: Place<'_>, manifests: &[String]) -> Result<bool> {
         let Some(spot) = Spot::find(&self.root, place)? else { return Ok(true) };
+        let Some(store) = &self.store else { return Ok(spot.look()?.is_none()) };
         let partial = self.marker(place).is_some_and(|marker| marker.is_there());
-        self.remembering(|cache| measure::is_kept(&spot, self.store.as_ref(), partial, cache))
+        self.remembering(|cache| {
+            let Some(arrangement) = measure::kept_as(&spot, store, partial, cache)? else { return Ok(false) };
+            if partial || arrangement.map_or(Ok(true), |manifest| store.has(&manifest))? {
+                return Ok(true);
+            }
+            for manifest in manifests {
+                if let Some(entries) = manifest::read(store, manifest)?
+                    && compare::is_within(&spot, entries, cache)?
+                {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        })
     }
 
     /// Whether the store has a content, and all that it names if it is a manifest.

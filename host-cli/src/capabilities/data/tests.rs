@@ -111,17 +111,17 @@ fn a_file_is_its_content() {
     let project = project();
     assert_eq!(project.data.measure(Place::Project("f"), None).unwrap(), None);
     assert_eq!(project.data.keep(Place::Project("no/f")).unwrap(), None);
-    assert!(project.data.is_kept(Place::Project("f")).unwrap());
+    assert!(project.data.is_kept(Place::Project("f"), &[]).unwrap());
     for size in [0, 5, PIECE, PIECE + 1, 3 * PIECE + 7] {
         let path = project.write("x/f", vec![3; size]);
         let measured = project.measure("x/f");
         let digest = measured.digest.clone().unwrap();
         assert_eq!((measured.kind, measured.size, measured.files), (Kind::File, size as u64, 1));
         assert_eq!(project.data.measure(Place::Outside(&path), None).unwrap().unwrap(), measured);
-        assert!(!project.data.is_kept(Place::Project("x/f")).unwrap());
+        assert!(!project.data.is_kept(Place::Project("x/f"), &[]).unwrap());
         assert!(!project.data.can_restore(Kind::File, &digest).unwrap());
         assert_eq!(project.keep("x/f"), measured);
-        assert!(project.data.is_kept(Place::Project("x/f")).unwrap());
+        assert!(project.data.is_kept(Place::Project("x/f"), &[]).unwrap());
         assert!(project.data.can_restore(Kind::File, &digest).unwrap());
         assert_eq!(fs::read(project.store.path(&digest).unwrap()).unwrap(), vec![3; size]);
         assert_eq!(fs::metadata(project.store.path(&digest).unwrap()).unwrap().mode() & 0o7777, 0o444);
@@ -161,7 +161,7 @@ fn a_folder_is_its_manifest() {
     assert_eq!(facts.digest.as_ref(), Some(&digest));
     assert_eq!(project.keep("d"), facts);
     assert_eq!(project.data.keep(Place::Outside(&project.root.join("d"))).unwrap().unwrap(), facts);
-    assert!(project.data.is_kept(Place::Project("d")).unwrap());
+    assert!(project.data.is_kept(Place::Project("d"), &[]).unwrap());
     assert!(project.data.can_restore(Kind::Folder, &digest).unwrap());
     assert!(project.is_tidy());
     fs::create_dir(project.root.join("none")).unwrap();
@@ -270,7 +270,7 @@ fn damaged_content_is_not_restored() {
     fs::write(&path, "1").unwrap();
     assert!(!project.data.can_restore(Kind::Folder, &digest).unwrap());
     fs::write(project.root.join("d/a/b.csv"), "1,2\n").unwrap();
-    assert!(!project.data.is_kept(Place::Project("d")).unwrap());
+    assert!(!project.data.is_kept(Place::Project("d"), &[]).unwrap());
     // It was restored in part: whoever has mended it by hand has to say so.
     assert!(project.data.keep(Place::Project("d")).is_err());
     project.data.marker(Place::Project("d")).unwrap().remove();
@@ -288,7 +288,8 @@ fn links_are_not_followed() {
         let told = message(project.data.measure(Place::Project(path), None));
         assert!(told.ends_with("is a link: add what it leads to"), "{told}");
         assert!(
-            project.data.keep(Place::Project(path)).is_err() && project.data.is_kept(Place::Project(path)).is_err()
+            project.data.keep(Place::Project(path)).is_err()
+                && project.data.is_kept(Place::Project(path), &[]).is_err()
         );
     }
     let digest = project.keep("real").digest.unwrap();
@@ -322,7 +323,7 @@ fn what_is_no_data_is_named() {
         for told in [
             message(project.data.measure(Place::Project("d"), None)),
             message(project.data.keep(Place::Project("d"))),
-            message(project.data.is_kept(Place::Project("d"))),
+            message(project.data.is_kept(Place::Project("d"), &[])),
         ] {
             assert!(told.contains(why), "{told}");
         }
@@ -355,7 +356,7 @@ fn what_has_not_changed_is_not_read() {
     let entry = |facts: Facts| facts.digest.unwrap();
     assert_ne!(entry(project.measure("d")), entry(kept.clone()), "the cache was believed");
     assert_eq!(entry(project.measure("d/f")), digest_of(&[5; 32]));
-    assert!(!project.data.is_kept(Place::Project("d")).unwrap());
+    assert!(!project.data.is_kept(Place::Project("d"), &[]).unwrap());
     assert_eq!(project.keep("d"), kept, "the content decides what is kept");
     fs::write(&path, "two").unwrap();
     assert_ne!(entry(project.measure("d")), entry(kept));
@@ -466,8 +467,8 @@ fn without_a_store_data_is_measured_all_the_same() {
     assert_eq!(project.measure("d").digest.as_ref(), Some(&digest));
     assert!(message(data.keep(Place::Project("d"))).contains("no git repository"));
     assert!(message(data.restore("d", Kind::Folder, &digest)).contains("no git repository"));
-    assert!(!data.is_kept(Place::Project("d")).unwrap());
-    assert!(data.is_kept(Place::Project("none")).unwrap());
+    assert!(!data.is_kept(Place::Project("d"), &[]).unwrap());
+    assert!(data.is_kept(Place::Project("none"), &[]).unwrap());
     assert!(!data.can_restore(Kind::Folder, &digest).unwrap());
     assert_eq!(data.compare(Place::Project("d"), &digest, 1).unwrap(), None);
     assert!(data.can_restore(Kind::File, "sha256:x").is_err());
@@ -542,13 +543,18 @@ fn how_a_folder_is_arranged_is_kept_or_not() {
     let project = project();
     project.write("d/1.png", "1");
     project.write("d/2.png", "2");
-    project.data.keep(Place::Project("d")).unwrap();
-    assert!(project.data.is_kept(Place::Project("d")).unwrap());
+    let digest = project.data.keep(Place::Project("d")).unwrap().unwrap().digest.unwrap();
+    assert!(project.data.is_kept(Place::Project("d"), &[]).unwrap());
+    fs::remove_file(project.root.join("d/2.png")).unwrap();
+    assert!(!project.data.is_kept(Place::Project("d"), &[]).unwrap());
+    assert!(project.data.is_kept(Place::Project("d"), std::slice::from_ref(&digest)).unwrap(), "the rest is as it was");
+    project.write("d/2.png", "2");
     fs::create_dir(project.root.join("d/cat")).unwrap();
     fs::rename(project.root.join("d/1.png"), project.root.join("d/cat/1.png")).unwrap();
-    assert!(!project.data.is_kept(Place::Project("d")).unwrap(), "which of them is a cat is told by nothing else");
+    assert!(!project.data.is_kept(Place::Project("d"), &[]).unwrap(), "which of them is a cat is told by nothing else");
+    assert!(!project.data.is_kept(Place::Project("d"), std::slice::from_ref(&digest)).unwrap());
     project.data.keep(Place::Project("d")).unwrap();
-    assert!(project.data.is_kept(Place::Project("d")).unwrap());
+    assert!(project.data.is_kept(Place::Project("d"), &[]).unwrap());
 }
 
 #[test]
@@ -562,7 +568,7 @@ fn a_restore_cut_short_is_completed_and_taken_for_nothing_until_then() {
     fs::remove_file(project.root.join("d/1.png")).unwrap();
     project.write("d/.aurum-1-1.tmp", "half a fi");
     assert_eq!(project.data.measure(Place::Project("d"), None).unwrap(), None);
-    assert!(project.data.is_kept(Place::Project("d")).unwrap());
+    assert!(project.data.is_kept(Place::Project("d"), &[]).unwrap());
     let refused = project.data.keep(Place::Project("d")).unwrap_err().to_string();
     assert!(refused.contains("au data restore"), "{refused}");
     project.data.restore("d", Kind::Folder, &digest).unwrap();
@@ -572,7 +578,7 @@ fn a_restore_cut_short_is_completed_and_taken_for_nothing_until_then() {
     // What the user has put there since is not lost by that.
     drop(project.data.marker(Place::Project("d")).unwrap().begin().unwrap());
     project.write("d/mine.png", "kept nowhere");
-    assert!(!project.data.is_kept(Place::Project("d")).unwrap());
+    assert!(!project.data.is_kept(Place::Project("d"), &[]).unwrap());
 }
 
 #[test]
