@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import AuEnv
+from conftest import AuEnv, small_disk
 from data_state import check_store, described, descriptions, listed, status, working_tree
 
 BIG = 300 << 20
@@ -64,20 +61,6 @@ def test_what_a_stopped_one_left_does_not_stay(env: AuEnv) -> None:
     env.write("other.csv", "x\n")
     env.au("data", "add", "other.csv").ok()
     assert temporaries(env) == [], "hundreds of MB that nobody would ever find"
-
-
-@contextlib.contextmanager
-def small_disk(folder: Path, size: str) -> Iterator[None]:
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small disk takes root")
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True, text=True)
-    if mounted.returncode != 0:
-        pytest.skip(f"a small disk can't be mounted: {mounted.stderr.strip()}")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", folder], check=True)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="mounts a tmpfs")

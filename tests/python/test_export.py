@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -10,11 +9,10 @@ import stat
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import AuEnv
+from conftest import AuEnv, small_disk
 
 SCRIPT = """
 from pathlib import Path
@@ -240,20 +238,6 @@ def test_a_full_disk_leaves_nothing(env: AuEnv) -> None:
     with small_disk(env.root / "disk", "1m"):
         env.au("export", "@", "-o", env.root / "disk").failed(1, "error: ", "no space", "hint: ")
         assert list((env.root / "disk").iterdir()) == []
-
-
-@contextlib.contextmanager
-def small_disk(folder: Path, size: str) -> Iterator[None]:
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small disk takes root")
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True, text=True)
-    if mounted.returncode != 0:
-        pytest.skip(f"a small disk can't be mounted: {mounted.stderr.strip()}")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", folder], check=True)
 
 
 def test_what_the_store_lacks_is_warned_of(env: AuEnv) -> None:
