@@ -120,6 +120,11 @@ impl<'s> Batch<'s> {
         Ok(stream)
     }
 
+    /// Whether all that is on its way was in the store already.
+    pub(super) fn has_nothing_new(&self) -> bool {
+        self.contents().new.is_empty()
+    }
+
     /// Puts all in place once it is so much that the rest had better wait.
     pub(super) fn relieve(&mut self) -> Result<()> {
         let count = self.contents().len();
