@@ -172,6 +172,9 @@ fn readme(record: &Record, without: Without) -> String {
             suggest::word(&folder),
             suggest::word(&script),
         ));
+        text.push_str(
+            "\nWhat pip does not find (Aurum itself, packages of your own), install from where it comes from, and take its line out.\n",
+        );
         text.push_str("\nTo have the runs recorded, make a repository of it first: au init -C project\n");
         if record.command.arguments.iter().any(|argument| argument.contains("***")) {
             text.push_str("\nWhere it says ***, a secret was given that is not recorded.\n");
