@@ -177,6 +177,25 @@ pub fn one(ports: &Ports, selector: &str) -> Result<(Record, String)> {
     found.zip(chosen.pop().map(|(_, commit)| commit)).ok_or_else(|| selector::unknown(selector))
 }
 
+/// The same for who wants what the selector names wherever else it is used: a run that is not saved yet is told to be one, and
+/// not passed over for an older experiment.
+///
+/// # Errors
+/// As [`one`], and `UnknownExperiment` for a run that is not saved yet.
+pub fn one_saved(ports: &Ports, selector: &str) -> Result<(Record, String)> {
+    let rows = choose_rows(ports, Some(selector))?;
+    let [row] = rows.as_slice() else { return Err(several(selector, rows.len())) };
+    let not_yet = |why: &str, hint: &str| {
+        let short = row.id.get(..id::SHORT).unwrap_or(&row.id);
+        Err(Failure::new(FailureKind::UnknownExperiment, format!("The experiment `{short}` {why}")).hint(hint))
+    };
+    match row.status {
+        Status::Running => not_yet("is still running", "Wait for its end, or name another: `au metrics` lists them"),
+        Status::Lost => not_yet("is not saved yet: its process is gone", "Save it: `au recover`"),
+        _ => one(ports, &row.id),
+    }
+}
+
 /// The saved experiment whose commit is checked out, if one is: its id.
 ///
 /// # Errors

@@ -187,7 +187,7 @@ pub(crate) fn check_own(path: &str) -> Result<()> {
         return Err(Failure::new(FailureKind::InvalidValue, "The whole project can't be a dataset of itself")
             .hint("Put the data into a folder of its own, and add that"));
     }
-    if is_within(path, ".au") || matches!(path, ".gitignore" | "logs") {
+    if is_within(path, ".au") || matches!(path, ".gitignore" | "logs" | "src") {
         return Err(Failure::new(FailureKind::InvalidValue, format!("`{path}` is a part of the project, not data"))
             .hint("Put the data into a folder of its own, and add that"));
     }

@@ -282,10 +282,9 @@ fn find_one<'a>(ports: &Ports, all: &'a [Dataset], wanted: &str) -> Result<&'a D
     let known: Vec<&str> = all.iter().map(|dataset| dataset.name.as_str()).collect();
     let failure = match suggest::nearest(wanted, &known) {
         Some(near) => failure.hint(format!("Did you mean `{near}`?")),
-        None => failure,
+        None => failure.hint(format!("Add it first: `au data add {}`", suggest::word(&shown))),
     };
-    let failure = failure.hint(format!("Add it first: `au data add {}`", suggest::word(&shown)));
-    Err(if known.is_empty() { failure } else { failure.hint("Run `au data ls` to see the project's datasets") })
+    Err(if known.is_empty() { failure } else { failure.hint("Run `au data ls` to see the project's datasets; `au data add PATH` adds one") })
 }
 
 /// Names that can be a file's and a key's of git's configuration.

@@ -39,7 +39,7 @@ pub(crate) fn standing(ports: &Ports, name: &str, path: &str, kind: DataKind, di
     }
     Err(Failure::new(
         FailureKind::InTheWay,
-        format!("`{path}` has changed since `{name}` was added, and its content is kept nowhere else"),
+        format!("`{path}` has changed since it was added, and its content is kept nowhere else"),
     )
     .hint(format!("Keep it first: `au data add {}`", suggest::word(name)))
     .hint("Or move it away or remove it yourself, then try again"))

@@ -339,6 +339,21 @@ fn changed_data_is_a_new_state_and_is_warned_of() {
 }
 
 #[test]
+fn another_version_that_is_kept_is_told_apart_from_one_that_is_not() {
+    let world = with_data();
+    world.write("a.csv", b"1,2,3\n");
+    add_local(&world, "a.csv").unwrap();
+    world.write("a.csv", b"1,2\n");
+    assert_eq!(record(&world, &start(&world)).datasets["a.csv"].state, State::Changed);
+    assert_eq!(world.warnings().len(), 1);
+    assert!(
+        world.warnings()[0].contains("`a.csv` is another version than the one described"),
+        "{:?}",
+        world.warnings()
+    );
+}
+
+#[test]
 fn what_is_too_large_to_read_at_the_start_is_read_at_the_end_or_told_to_be_unknown() {
     const MIB: u64 = 1 << 20;
     for (cost, state) in [(MIB, State::Unchanged), (40 * MIB, State::Unchanged), (520 * MIB, State::Unhashed)] {

@@ -135,7 +135,7 @@ pub fn at_start(ports: &Ports) -> BTreeMap<String, Usage> {
             }
         }
         if usage.state == State::Changed {
-            changed.push(dataset.name.clone());
+            changed.push((dataset.name.clone(), usage.clone()));
         }
         usages.insert(dataset.name, usage);
     }
@@ -148,7 +148,7 @@ pub fn at_use(ports: &Ports, dataset: &Dataset, former: Option<&Usage>) -> Usage
     let mut usage = Usage::of(dataset, true);
     look(ports, dataset, &mut usage, DataLimits { files: u64::MAX, bytes: BYTES_AT_START });
     if usage.state == State::Changed && former.is_none_or(|former| former.state != State::Changed) {
-        warn_changed(ports, std::slice::from_ref(&dataset.name));
+        warn_changed(ports, &[(dataset.name.clone(), usage.clone())]);
     }
     usage
 }
@@ -168,7 +168,7 @@ pub fn at_end(ports: &Ports, usages: &BTreeMap<String, Usage>) -> BTreeMap<Strin
         }
         now.settle(found);
         match now.state {
-            State::Changed => changed.push(name.clone()),
+            State::Changed => changed.push((name.clone(), now.clone())),
             State::Unhashed => unknown.push(name.clone()),
             _ => {}
         }
@@ -214,17 +214,37 @@ fn place_of(ports: &Ports, name: &str, usage: &Usage) -> Result<Option<Place>> {
     }
 }
 
-fn warn_changed(ports: &Ports, names: &[String]) {
-    if names.is_empty() {
-        return;
+/// Of data whose content is not what its description names. It may be in the store all the same, as after going back from an
+/// experiment.
+fn warn_changed(ports: &Ports, changed: &[(String, Usage)]) {
+    let is_kept = |usage: &Usage| {
+        let digest = usage.digest.as_deref();
+        digest.is_some_and(|digest| ports.data.can_restore(usage.kind, digest).unwrap_or(false))
+    };
+    let (kept, lost): (Vec<_>, Vec<_>) = changed.iter().partition(|(_, usage)| is_kept(usage));
+    let names = |changed: Vec<&(String, Usage)>| changed.into_iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    let (kept, lost) = (names(kept), names(lost));
+    if !lost.is_empty() {
+        ports.progress.warn(
+            &format!(
+                "The data of {} has changed since it was added: the experiment notes its digest, and does not keep it",
+                list(&lost)
+            ),
+            &[format!("Keep this version of it: `au data add {}`", commands(&lost))],
+        );
     }
-    ports.progress.warn(
-        &format!(
-            "The data of {} has changed since it was added: the experiment notes its digest, and does not keep it",
-            list(names)
-        ),
-        &[format!("Keep this version of it: `au data add {}`", commands(names))],
-    );
+    if !kept.is_empty() {
+        ports.progress.warn(
+            &format!(
+                "The data of {} is another version than the one described: the experiment has this one",
+                list(&kept)
+            ),
+            &[
+                format!("Bring back the one described: `au data restore {}`", commands(&kept)),
+                format!("Or describe this one: `au data add {}`", commands(&kept)),
+            ],
+        );
+    }
 }
 
 /// As they are given to a command.

@@ -42,7 +42,7 @@ pub struct Loaded {
 /// `InTheWay` when work that is saved nowhere is in the way, before anything is changed; those of selectors.
 pub fn load(ports: &Ports, selector: &str) -> Result<Loaded> {
     project::require(ports)?;
-    let (record, commit) = history::one(ports, selector)?;
+    let (record, commit) = history::one_saved(ports, selector)?;
     let head = ports.repository.head()?;
     if let Some(operation) = &head.operation {
         return Err(Failure::new(FailureKind::InTheWay, format!("git is in the middle of a {operation}"))

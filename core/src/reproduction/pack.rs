@@ -44,7 +44,7 @@ pub struct Package {
 /// Those of selectors, and when the file can't be written: then there is none.
 pub fn pack(ports: &Ports, selector: &str, without: Without, destination: Destination) -> Result<Package> {
     project::require(ports)?;
-    let (record, commit) = history::one(ports, selector)?;
+    let (record, commit) = history::one_saved(ports, selector)?;
     let id = record.id.as_str();
     let modified = time::parse(&record.ended).unwrap_or_default();
     let begun = ports.archive.begin(destination, &layout::package(id), modified);
@@ -165,6 +165,7 @@ fn readme(record: &Record, without: Without) -> String {
              \x20   python3 -m venv environment\n\
              \x20   . environment/bin/activate\n\
              \x20   pip install --requirement requirements.txt\n\
+             \x20   au init -C project      # only to have its runs recorded\n\
              \x20   cd {}\n\
              \x20   python {}{arguments}\n",
             environment.implementation,
@@ -175,7 +176,6 @@ fn readme(record: &Record, without: Without) -> String {
         text.push_str(
             "\nWhat pip does not find (Aurum itself, packages of your own), install from where it comes from, and take its line out.\n",
         );
-        text.push_str("\nTo have the runs recorded, make a repository of it first: au init -C project\n");
         if record.command.arguments.iter().any(|argument| argument.contains("***")) {
             text.push_str("\nWhere it says ***, a secret was given that is not recorded.\n");
         }

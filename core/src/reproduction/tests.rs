@@ -149,6 +149,18 @@ fn a_selector_names_one_saved_experiment() {
     assert_eq!(load(&world.ports(), "third").unwrap_err().kind, FailureKind::UnknownExperiment);
 }
 
+#[test]
+fn a_run_that_is_not_saved_yet_is_not_passed_over() {
+    let (world, _) = project();
+    let run = Run::start(&world.ports(), run::Options::default()).unwrap();
+    let id = run.id().to_owned();
+    let told = |selector: &str| load(&world.ports(), selector).unwrap_err();
+    assert!(told("@").message.contains("is still running") && told(&id).message.contains("is still running"));
+    drop(run);
+    assert!(told("@").hints[0].contains("au recover"), "{:?}", told("@"));
+    assert!(load(&world.ports(), "@~1").is_ok());
+}
+
 fn packed(world: &World, selector: &str, without: Without) -> std::collections::BTreeMap<String, Vec<u8>> {
     let entries = Entries::default();
     let destination = Destination(Box::new(entries.clone()));

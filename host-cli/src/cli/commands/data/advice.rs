@@ -57,7 +57,9 @@ pub(super) fn hints(rows: &[Dataset], here: &str) -> Vec<String> {
     let back: Vec<_> = changed.into_iter().filter(can_go_back).map(|row| &row.name).collect();
     if !back.is_empty() {
         let names = arguments(back.into_iter(), "NAME...");
-        hints.push(format!("Or go back to what was recorded: `au data restore {names}`"));
+        hints.push(format!(
+            "Or go back to what was recorded: `au data restore {names}`; move away first what is kept nowhere else"
+        ));
     }
     let (restorable, lost): (Vec<_>, Vec<_>) = rows.iter().filter(|row| is_missing(row)).partition(can_go_back);
     if !restorable.is_empty() {
@@ -140,7 +142,7 @@ mod tests {
             hints(&rows, "src"),
             [
                 "Keep what is there now: `au data add '../data/a b' /mnt/f`",
-                "Or go back to what was recorded: `au data restore 'a b'`",
+                "Or go back to what was recorded: `au data restore 'a b'`; move away first what is kept nowhere else",
                 "Bring back what is missing: `au data restore b`",
             ]
         );
