@@ -284,7 +284,11 @@ fn find_one<'a>(ports: &Ports, all: &'a [Dataset], wanted: &str) -> Result<&'a D
         Some(near) => failure.hint(format!("Did you mean `{near}`?")),
         None => failure.hint(format!("Add it first: `au data add {}`", suggest::word(&shown))),
     };
-    Err(if known.is_empty() { failure } else { failure.hint("Run `au data ls` to see the project's datasets; `au data add PATH` adds one") })
+    Err(if known.is_empty() {
+        failure
+    } else {
+        failure.hint("Run `au data ls` to see the project's datasets; `au data add PATH` adds one")
+    })
 }
 
 /// Names that can be a file's and a key's of git's configuration.
