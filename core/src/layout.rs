@@ -47,6 +47,11 @@ pub fn package(id: &str) -> String {
     format!("{id}.zip")
 }
 
+/// Whether a path is a folder's own, or lies below it.
+pub(crate) fn is_below(path: &str, folder: &str) -> bool {
+    path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 /// The tag as people write it.
 pub fn tag(id: &str) -> String {
     format!("au/{id}")

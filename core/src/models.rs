@@ -5,6 +5,9 @@ use crate::history;
 use crate::ports::Ports;
 use crate::record::{Model, Record, Status};
 
+/// What to do where this clone lacks a model's bytes.
+pub(crate) const ELSEWHERE: &str = "Models stay on the machine that saved them: copy `.git/aurum/store` from there";
+
 /// A model and the experiment that saved it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
@@ -58,7 +61,7 @@ pub fn find(
             FailureKind::NoModel,
             format!("The bytes of the model `{name}` of `{}` are not in this clone", found.experiment),
         )
-        .hint("Models stay on the machine that saved them: copy `.git/aurum/store` from there"));
+        .hint(ELSEWHERE));
     }
     Ok(found)
 }

@@ -299,6 +299,14 @@ pub enum Place {
     Outside(String),
 }
 
+impl Place {
+    /// The path, whichever it is.
+    pub fn path(&self) -> &str {
+        let (Self::Project(path) | Self::Outside(path)) = self;
+        path
+    }
+}
+
 /// What a dataset is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

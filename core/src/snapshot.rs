@@ -117,7 +117,7 @@ impl Selector {
                     self.leave(&change.path, change, Reason::Repository);
                 }
                 // A loaded experiment's own files are its business, not that of the next one.
-                ChangeKind::Untracked if is_below(&change.path, layout::EXPERIMENTS) => {}
+                ChangeKind::Untracked if layout::is_below(&change.path, layout::EXPERIMENTS) => {}
                 ChangeKind::Untracked if is_package(&change.path) || is_temporary(&change.path) => {}
                 ChangeKind::Untracked => self.untracked(position, change),
             }
@@ -157,10 +157,6 @@ impl Selector {
         let Change { size, modified, .. } = *change;
         self.selection.leave(LeftOut { path: path.to_owned(), size, modified, reason });
     }
-}
-
-fn is_below(path: &str, folder: &str) -> bool {
-    path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Whether `au export` made it: every run would name it, and nobody misses it.

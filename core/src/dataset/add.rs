@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Dataset, Origin, OriginKind, check_name, find, ignore, is_described, is_within, path_setting, read};
+use super::{Dataset, Origin, OriginKind, check_name, find, ignore, is_described, path_setting, read};
 use crate::error::{Failure, FailureKind, PortError, Result};
 use crate::layout;
 use crate::ports::{DataFacts, DataKind, DataLimits, FileKind, Place, Ports, RemoteAttributes};
@@ -96,10 +96,7 @@ fn plan(ports: &Ports, known: &[Dataset], source: &Source, options: &Options) ->
             let path = if options.folder.is_empty() { file.clone() } else { format!("{}/{file}", options.folder) };
             (Place::Project(path), Some(url.clone()), file)
         }
-        Source::Local(place) => {
-            let (Place::Project(path) | Place::Outside(path)) = place;
-            (place.clone(), None, path.rsplit('/').next().unwrap_or_default().to_owned())
-        }
+        Source::Local(place) => (place.clone(), None, place.path().rsplit('/').next().unwrap_or_default().to_owned()),
     };
     if let Place::Project(path) = &place {
         check_own(path)?;
@@ -187,7 +184,7 @@ pub(crate) fn check_own(path: &str) -> Result<()> {
         return Err(Failure::new(FailureKind::InvalidValue, "The whole project can't be a dataset of itself")
             .hint("Put the data into a folder of its own, and add that"));
     }
-    if is_within(path, ".au") || matches!(path, ".gitignore" | "logs" | "src") {
+    if layout::is_below(path, ".au") || matches!(path, ".gitignore" | "logs" | "src") {
         return Err(Failure::new(FailureKind::InvalidValue, format!("`{path}` is a part of the project, not data"))
             .hint("Put the data into a folder of its own, and add that"));
     }
@@ -213,11 +210,11 @@ fn check_pair(name: &str, place: &Place, other: &str, other_place: &Place) -> Re
         .hint("Give another with `--name NAME`"));
     }
     let (Place::Project(path), Place::Project(other_path)) = (place, other_place) else { return Ok(()) };
-    if is_within(path, other_path) {
+    if layout::is_below(path, other_path) {
         return Err(Failure::new(FailureKind::InTheWay, format!("`{path}` is in the dataset `{other}` already"))
             .hint(format!("Add the whole of it again to have its changes: `au data add {}`", suggest::word(other))));
     }
-    if is_within(other_path, path) {
+    if layout::is_below(other_path, path) {
         return Err(Failure::new(FailureKind::InTheWay, format!("`{path}` holds the dataset `{other}` already"))
             .hint(format!("Take that out first, its files stay: `au data rm {}`", suggest::word(other))));
     }
@@ -247,9 +244,9 @@ fn check_free(ports: &Ports, path: &str, url: &str, former: Option<&Dataset>) ->
 
 fn carry_out(ports: &Ports, plan: Plan, store: Option<bool>) -> Result<Value> {
     let Plan { name, place, url, former } = plan;
-    let told = |failure: Failure| {
-        let (Place::Project(path) | Place::Outside(path)) = &place;
-        Failure { message: format!("`{path}` is not added: {}", failure.message), ..failure }
+    let told = |failure: Failure| Failure {
+        message: format!("`{}` is not added: {}", place.path(), failure.message),
+        ..failure
     };
     let mut remote = None;
     if let (Some(url), Place::Project(path)) = (&url, &place) {
@@ -266,8 +263,7 @@ fn carry_out(ports: &Ports, plan: Plan, store: Option<bool>) -> Result<Value> {
     };
     let facts = if stored { ports.data.keep(&place) } else { ports.data.measure(&place, None) };
     let facts = facts.map_err(|error| told(error.into()))?.ok_or_else(|| {
-        let (Place::Project(path) | Place::Outside(path)) = &place;
-        Failure::new(FailureKind::MissingData, format!("There is nothing at `{path}`")).hint("Check the path")
+        Failure::new(FailureKind::MissingData, format!("There is nothing at `{}`", place.path())).hint("Check the path")
     })?;
     let digest = facts
         .digest
@@ -303,8 +299,7 @@ fn carry_out(ports: &Ports, plan: Plan, store: Option<bool>) -> Result<Value> {
     };
     let mut row = dataset.row(ports)?;
     // What this call has set is not in the settings that were read before it.
-    let (Place::Project(path) | Place::Outside(path)) = &place;
-    row.insert("place".to_owned(), json!(path));
+    row.insert("place".to_owned(), json!(place.path()));
     row.insert("outcome".to_owned(), json!(outcome));
     Ok(Value::Object(row))
 }

@@ -130,20 +130,13 @@ impl Dataset {
     /// # Errors
     /// When git's settings can't be read.
     pub fn place(&self, ports: &Ports) -> Result<Option<Place>> {
-        match &self.source.path {
-            Some(path) => Ok(Some(Place::Project(path.clone()))),
-            None => outside(ports, &self.name),
-        }
+        place_of(ports, &self.name, &self.source)
     }
 
     /// What `au data` shows of it. `docs/record-format.md` documents the keys.
     fn row(&self, ports: &Ports) -> Result<serde_json::Map<String, Value>> {
         let mut row = json!(self);
-        let place = match self.place(ports)? {
-            Some(Place::Project(path) | Place::Outside(path)) => Value::from(path),
-            None => Value::Null,
-        };
-        row["place"] = place;
+        row["place"] = self.place(ports)?.map(|place| place.path().to_owned()).into();
         match row {
             Value::Object(mut row) => {
                 row.remove("schema");
@@ -157,6 +150,14 @@ impl Dataset {
 /// The key of the repository's own configuration that tells where data outside of the project is.
 fn path_setting(name: &str) -> String {
     format!("aurum.data.{name}.path")
+}
+
+/// Where data of that name and origin is; see [`Dataset::place`].
+fn place_of(ports: &Ports, name: &str, source: &Origin) -> Result<Option<Place>> {
+    match &source.path {
+        Some(path) => Ok(Some(Place::Project(path.clone()))),
+        None => outside(ports, name),
+    }
 }
 
 /// Where data outside of the project is.
@@ -192,14 +193,6 @@ pub(crate) fn packed_name(name: &str) -> String {
     if file.starts_with('.') { file.replacen('.', "%2E", 1) } else { file }
 }
 
-/// The project's datasets, by name.
-///
-/// # Errors
-/// `Unreadable`, naming the file, for one that can't be read.
-pub fn all(ports: &Ports) -> Result<Vec<Dataset>> {
-    each(ports)?.into_iter().collect()
-}
-
 /// The project's datasets by name; one that can't be read is a failure of its own.
 fn each(ports: &Ports) -> Result<Vec<Result<Dataset>>> {
     let names = ports.workspace.list_names(layout::DATASETS)?;
@@ -222,37 +215,46 @@ fn read(ports: &Ports, name: &str) -> Result<Dataset> {
     Ok(dataset)
 }
 
-/// The datasets that these names name, all without one: a name, a path relative to the root, an address, or where it lies
-/// outside. What begins with `./` or `/` is a path and nothing else.
+/// The datasets that these names name, each once, all without one: a name, a path relative to the root, an address, or where it
+/// lies outside. What begins with `./` or `/` is a path and nothing else.
 ///
 /// A description that can't be read hides no other: it is warned of, unless it is the one that is named.
 ///
 /// # Errors
 /// `UnknownDataset`, with the nearest known name; `Unreadable`.
 pub fn find(ports: &Ports, names: &[String]) -> Result<Vec<Dataset>> {
-    let mut all = Vec::new();
-    for dataset in each(ports)? {
-        match dataset {
-            Ok(dataset) => all.push(dataset),
-            Err(failure) if names.is_empty() => ports.progress.warn(&failure.message, &failure.hints),
-            Err(_) => {}
-        }
-    }
     if names.is_empty() {
-        return Ok(all);
+        return readable(ports, &mut |failure| ports.progress.warn(&failure.message, &failure.hints));
     }
     let mut found: Vec<Dataset> = Vec::new();
-    for name in names {
-        let dataset = match find_one(ports, &all, name) {
-            // Perhaps it is there, and can't be read.
-            Err(unknown) if is_described(ports, name)? => return Err(read(ports, name).err().unwrap_or(unknown)),
-            found => found?,
-        };
+    for dataset in find_each(ports, names)? {
         if !found.iter().any(|other| other.name == dataset.name) {
-            found.push(dataset.clone());
+            found.push(dataset);
         }
     }
     Ok(found)
+}
+
+/// The dataset that each name names, as often as it is named.
+fn find_each(ports: &Ports, names: &[String]) -> Result<Vec<Dataset>> {
+    let all = readable(ports, &mut |_| {})?;
+    let find = |name: &String| match find_one(ports, &all, name) {
+        // Perhaps it is there, and can't be read.
+        Err(unknown) if is_described(ports, name)? => Err(read(ports, name).err().unwrap_or(unknown)),
+        found => found.cloned(),
+    };
+    names.iter().map(find).collect()
+}
+
+fn readable(ports: &Ports, pass_over: &mut dyn FnMut(Failure)) -> Result<Vec<Dataset>> {
+    let mut datasets = Vec::new();
+    for dataset in each(ports)? {
+        match dataset {
+            Ok(dataset) => datasets.push(dataset),
+            Err(failure) => pass_over(failure),
+        }
+    }
+    Ok(datasets)
 }
 
 /// Whether there is a description of that name, readable or not.
@@ -313,16 +315,11 @@ fn check_name(name: &str) -> Result<()> {
 /// All datasets, as `au data ls` shows them: a JSON array.
 ///
 /// # Errors
-/// Outside a project, and for a dataset that can't be read.
+/// Outside a project.
 pub fn list(ports: &Ports) -> Result<String> {
     crate::project::require(ports)?;
     let rows = find(ports, &[])?.iter().map(|dataset| dataset.row(ports)).collect::<Result<Vec<_>>>()?;
     Ok(json!(rows).to_string())
-}
-
-/// Whether a path is another, or lies below it.
-fn is_within(path: &str, folder: &str) -> bool {
-    path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// What to tell where the store lacks a dataset's content: how it can be had again.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Dataset, find, missing, read};
+use super::{Dataset, find, find_each, missing, read};
 use crate::error::{Failure, FailureKind, Result};
 use crate::ports::{DataKind, DataLimits, Place, Ports};
 use crate::project;
@@ -95,19 +95,8 @@ fn check_untracked(ports: &Ports, path: &str) -> Result<()> {
 /// `UnknownDataset`, and `MissingData` with how to get it.
 pub fn locate(ports: &Ports, names: &[String]) -> Result<Vec<(Dataset, Place)>> {
     project::require(ports)?;
-    if names.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut located = Vec::with_capacity(names.len());
-    // One by one: a script that names a dataset twice gets as many answers.
-    for name in names {
-        let dataset = find(ports, std::slice::from_ref(name))?
-            .pop()
-            .ok_or_else(|| Failure::new(FailureKind::UnknownDataset, format!("No dataset is named `{name}`")))?;
-        let place = locate_one(ports, &dataset)?;
-        located.push((dataset, place));
-    }
-    Ok(located)
+    let locate = |dataset: Dataset| Ok((dataset.clone(), locate_one(ports, &dataset)?));
+    find_each(ports, names)?.into_iter().map(locate).collect()
 }
 
 fn locate_one(ports: &Ports, dataset: &Dataset) -> Result<Place> {

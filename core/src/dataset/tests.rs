@@ -126,7 +126,7 @@ fn a_description_is_written_last() {
         let failed = add_local(&world, "a.csv").map(|addition| !addition.failures.is_empty());
         assert!(failed.is_err() || failed.unwrap(), "{successes}");
         world.heal();
-        assert!(all(&world.ports()).unwrap().is_empty() && world.file("a.csv").is_some(), "{successes}");
+        assert!(each(&world.ports()).unwrap().is_empty() && world.file("a.csv").is_some(), "{successes}");
         assert_eq!(outcome(&add_local(&world, "a.csv").unwrap()), "added");
     }
 }
@@ -228,7 +228,7 @@ fn what_lies_outside_is_remembered_by_this_clone_alone() {
     remove::remove(&world.ports(), &["big.bin".into()], true).unwrap();
     assert!(world.file("/mnt/big.bin").is_some(), "what lies outside is never deleted");
     assert!(world.local_setting("aurum.data.big.bin.path").is_none());
-    assert!(all(&world.ports()).unwrap().is_empty());
+    assert!(each(&world.ports()).unwrap().is_empty());
 }
 
 #[test]
@@ -285,7 +285,7 @@ fn restoring_never_loses_what_is_kept_nowhere_else() {
 fn descriptions_that_say_something_else_are_refused_by_name() {
     let world = with_data();
     world.write(".au/datasets/x.json", b"<<<<<<< HEAD");
-    let failure = all(&world.ports()).unwrap_err();
+    let failure = find(&world.ports(), &["x".into()]).unwrap_err();
     assert!(failure.message.contains(".au/datasets/x.json"), "{failure}");
     let mut other = described(&world, "a.csv");
     for (key, value) in [

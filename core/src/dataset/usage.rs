@@ -7,9 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Dataset, Origin, each};
-use crate::error::Result;
-use crate::ports::{DataFacts, DataKind, DataLimits, Place, Ports};
+use super::{Dataset, Origin, each, place_of};
+use crate::ports::{DataFacts, DataKind, DataLimits, Ports};
 use crate::suggest;
 
 /// Datasets that an experiment lists.
@@ -159,7 +158,7 @@ pub fn at_end(ports: &Ports, usages: &BTreeMap<String, Usage>) -> BTreeMap<Strin
     let (mut changed, mut unknown) = (Vec::new(), Vec::new());
     let mut bytes = BYTES_AT_END;
     for (name, usage) in usages.iter().filter(|(_, usage)| usage.state == State::Unhashed) {
-        let Ok(Some(place)) = place_of(ports, name, usage) else { continue };
+        let Ok(Some(place)) = place_of(ports, name, &usage.source) else { continue };
         let mut now = usage.clone();
         // What can't be read was warned of when it was first looked at.
         let Ok(found) = ports.data.measure(&place, Some(DataLimits { files: u64::MAX, bytes })) else { continue };
@@ -204,13 +203,6 @@ fn look(ports: &Ports, dataset: &Dataset, usage: &mut Usage, limits: DataLimits)
                 .progress
                 .warn(&format!("The data of `{}` can't be read: {}", dataset.name, failure.message), &failure.hints);
         }
-    }
-}
-
-fn place_of(ports: &Ports, name: &str, usage: &Usage) -> Result<Option<Place>> {
-    match &usage.source.path {
-        Some(path) => Ok(Some(Place::Project(path.clone()))),
-        None => super::outside(ports, name),
     }
 }
 

@@ -11,6 +11,7 @@ use crate::dataset::restore::{Standing, standing};
 use crate::dataset::usage::{State, Usage};
 use crate::error::{Failure, FailureKind, PortError, Result};
 use crate::history;
+use crate::models;
 use crate::ports::{ChangeKind, Head, Location, Ports};
 use crate::project;
 use crate::record::Record;
@@ -60,7 +61,7 @@ pub fn load(ports: &Ports, selector: &str) -> Result<Loaded> {
         switch(ports, &commit)?;
     }
     let restored = restore(ports, plan, &head)?;
-    let models = models(ports, &record)?;
+    let models = models_there(ports, &record)?;
     let Head { commit: before, branch, .. } = head;
     Ok(Loaded { id: record.id, commit, branch, before, restored, models })
 }
@@ -178,13 +179,13 @@ fn way_back(branch: Option<&str>, commit: Option<&str>) -> String {
     }
 }
 
-fn models(ports: &Ports, record: &Record) -> Result<Vec<String>> {
+fn models_there(ports: &Ports, record: &Record) -> Result<Vec<String>> {
     let mut there = Vec::new();
     for (name, model) in &record.models {
         if ports.store.has(&model.digest)? {
             there.push(name.clone());
         } else {
-            let hint = "Models stay on the machine that saved them: copy `.git/aurum/store` from there".to_owned();
+            let hint = models::ELSEWHERE.to_owned();
             ports.progress.warn(&format!("The bytes of the model `{name}` are not in this clone"), &[hint]);
         }
     }

@@ -6,6 +6,7 @@ use crate::dataset::packed_name;
 use crate::error::{Failure, Result};
 use crate::history;
 use crate::layout;
+use crate::models;
 use crate::ports::{ArchiveWriter, Destination, Location, Ports};
 use crate::project;
 use crate::record::Record;
@@ -85,7 +86,7 @@ fn add_models(ports: &Ports, archive: &mut dyn ArchiveWriter, record: &Record) -
     for (name, model) in &record.models {
         let path = format!("{}/models/{}", record.id, packed_name(name));
         if !archive.add_stored(&path, crate::ports::DataKind::File, &model.digest)? {
-            let hint = "Models stay on the machine that saved them: copy `.git/aurum/store` from there".to_owned();
+            let hint = models::ELSEWHERE.to_owned();
             ports
                 .progress
                 .warn(&format!("The model `{name}` is not in the package: its bytes are not in this clone"), &[hint]);

@@ -55,7 +55,7 @@ impl Content {
 
 impl World {
     fn content(&self, place: &Place) -> Option<Content> {
-        let (Place::Project(path) | Place::Outside(path)) = place;
+        let path = place.path();
         if let Some(bytes) = self.file(path) {
             return Some(Content::File(bytes));
         }
@@ -103,7 +103,7 @@ impl World {
 
 impl Data for World {
     fn measure(&self, place: &Place, limits: Option<DataLimits>) -> PortResult<Option<DataFacts>> {
-        let (Place::Project(path) | Place::Outside(path)) = place;
+        let path = place.path();
         let cost = self.0.costs.borrow().get(path).copied();
         Ok(self.content(place).map(|content| {
             let whole = content.facts(true);

@@ -66,10 +66,10 @@ impl Tracker {
         self.call(|sandbox| sandbox.core.aurum_tracker_datasets().call_remove(&mut sandbox.store, &names, hard))
     }
 
-    /// All datasets.
+    /// All datasets. A description that can't be read is warned of.
     ///
     /// # Errors
-    /// For a description that can't be read.
+    /// Outside a project.
     pub fn list_data(&mut self) -> Result<String> {
         self.call(|sandbox| sandbox.core.aurum_tracker_datasets().call_list(&mut sandbox.store))
     }

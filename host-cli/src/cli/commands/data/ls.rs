@@ -1,6 +1,6 @@
 use std::io::{self, Write};
 
-use super::{show_json, tell_that_none};
+use super::rows_to_show;
 use crate::Tracker;
 use crate::cli::Result;
 use crate::cli::args::EXIT_STATUS;
@@ -33,14 +33,7 @@ Examples:
 
 pub(crate) fn ls(ui: &mut Ui<'_>, tracker: &mut Tracker, args: &LsArgs) -> Result<()> {
     let rows = tracker.list_data()?;
-    if args.json {
-        return show_json(ui, &rows);
-    }
-    let rows = Dataset::rows(&rows)?;
-    if rows.is_empty() {
-        tell_that_none(ui);
-        return Ok(());
-    }
+    let Some(rows) = rows_to_show(ui, &rows, args.json)? else { return Ok(()) };
     Ok(show(ui.out, &rows, &ui.screen)?)
 }
 

@@ -22,6 +22,7 @@ use super::{at, at_with};
 use crate::capabilities::remote;
 use crate::cli::Result;
 use crate::cli::args::EXIT_STATUS;
+use crate::cli::render::dataset::Dataset;
 use crate::cli::render::json;
 use crate::cli::ui::Ui;
 use crate::grants::Grants;
@@ -98,6 +99,20 @@ fn show_json(ui: &mut Ui<'_>, rows: &str) -> Result<()> {
     let mut array = json::Array::new(ui.out, ui.screen.terminal);
     array.page(rows)?;
     Ok(array.end()?)
+}
+
+/// The core's rows for people; none where they are shown already, as JSON or as the remark that there are none.
+fn rows_to_show(ui: &mut Ui<'_>, rows: &str, json: bool) -> Result<Option<Vec<Dataset>>> {
+    if json {
+        show_json(ui, rows)?;
+        return Ok(None);
+    }
+    let rows = Dataset::rows(rows)?;
+    if rows.is_empty() {
+        tell_that_none(ui);
+        return Ok(None);
+    }
+    Ok(Some(rows))
 }
 
 /// Where there is no dataset to show.

@@ -1,6 +1,6 @@
 use std::io::{self, Write};
 
-use super::{show_json, tell_that_none};
+use super::rows_to_show;
 use crate::Tracker;
 use crate::cli::Result;
 use crate::cli::args::EXIT_STATUS;
@@ -36,13 +36,7 @@ Examples:
 
 pub(crate) fn restore(ui: &mut Ui<'_>, tracker: &mut Tracker, args: &RestoreArgs) -> Result<()> {
     let rows = tracker.restore_data(&args.names)?;
-    if args.json {
-        return show_json(ui, &rows);
-    }
-    let rows = Dataset::rows(&rows)?;
-    if rows.is_empty() {
-        tell_that_none(ui);
-    }
+    let Some(rows) = rows_to_show(ui, &rows, args.json)? else { return Ok(()) };
     Ok(show(ui.out, &rows)?)
 }
 

@@ -1,7 +1,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::{advice, here, show_json, tell_that_none};
+use super::{advice, here, rows_to_show};
 use crate::capabilities::interpreter::Interpreter;
 use crate::cli::Result;
 use crate::cli::args::EXIT_STATUS;
@@ -45,14 +45,7 @@ Examples:
 
 pub(crate) fn status(ui: &mut Ui<'_>, tracker: &mut Tracker, args: &StatusArgs) -> Result<()> {
     let rows = tracker.data_status(&args.names, args.offline)?;
-    if args.json {
-        return show_json(ui, &rows);
-    }
-    let rows = Dataset::rows(&rows)?;
-    if rows.is_empty() {
-        tell_that_none(ui);
-        return Ok(());
-    }
+    let Some(rows) = rows_to_show(ui, &rows, args.json)? else { return Ok(()) };
     show(ui.out, &rows, ui.screen.palette)?;
     if let Some(summary) = advice::summary(&rows) {
         ui.note(&summary, &advice::hints(&rows, &here()));
