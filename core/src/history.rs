@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::catalogue::{Saved, saved};
 use crate::error::{Failure, FailureKind, PortError, Result};
 use crate::journal::fold::State;
 use crate::ports::{Location, Ports};
@@ -15,7 +16,6 @@ use crate::record::{Record, Status};
 use crate::selector::{self, Candidate};
 use crate::{id, layout, project, report, time};
 
-const REFERENCES: u32 = 10_000;
 const RECORDS: usize = 256;
 /// Rows of one page of a [`Listing`].
 pub const PAGE: usize = 256;
@@ -113,8 +113,8 @@ fn choose_rows(ports: &Ports, selector: Option<&str>) -> Result<Vec<Row>> {
     // Journals first: a finishing run has its tag before it gives up its journal, so none falls between the two.
     let mut unsaved = unsaved(ports)?;
     let saved = saved(ports)?;
-    unsaved.retain(|row| saved.binary_search_by(|(id, _)| id.cmp(&row.id)).is_err());
-    let ids = saved.iter().map(|(id, _)| id.as_str()).chain(unsaved.iter().map(|row| row.id.as_str()));
+    unsaved.retain(|row| saved.binary_search_by(|saved| saved.id.cmp(&row.id)).is_err());
+    let ids = saved.iter().map(|saved| saved.id.as_str()).chain(unsaved.iter().map(|row| row.id.as_str()));
     let wanted = match selector.map(|selector| selector::by_id(selector, ids)).transpose()? {
         Some(Some(wanted)) => Some(wanted),
         // A name or `@` asks for what only the records tell.
@@ -123,7 +123,7 @@ fn choose_rows(ports: &Ports, selector: Option<&str>) -> Result<Vec<Row>> {
     let mut rows: Vec<Row> =
         unsaved.into_iter().filter(|row| wanted.as_ref().is_none_or(|ids| ids.contains(&row.id))).collect();
     let chosen: Vec<_> =
-        saved.into_iter().filter(|(id, _)| wanted.as_ref().is_none_or(|ids| ids.contains(id))).collect();
+        saved.into_iter().filter(|saved| wanted.as_ref().is_none_or(|ids| ids.contains(&saved.id))).collect();
     read_records(ports, &chosen, &mut |record| rows.push(Row::of_record(record)))?;
     sort(&mut rows);
     if let (Some(selector), None) = (selector, &wanted) {
@@ -156,7 +156,7 @@ pub fn rows(records: &[u8], selector: Option<&str>) -> Result<String> {
 /// `UnknownExperiment`, `AmbiguousExperiment`.
 pub fn one(ports: &Ports, selector: &str) -> Result<(Record, String)> {
     let saved = saved(ports)?;
-    let id = match selector::by_id(selector, saved.iter().map(|(id, _)| id.as_str()))? {
+    let id = match selector::by_id(selector, saved.iter().map(|saved| saved.id.as_str()))? {
         Some(ids) => ids,
         None => {
             let mut rows = Vec::new();
@@ -171,10 +171,10 @@ pub fn one(ports: &Ports, selector: &str) -> Result<(Record, String)> {
     if id.len() > 1 {
         return Err(several(selector, id.len()));
     }
-    let mut chosen: Vec<_> = saved.into_iter().filter(|(saved, _)| id.contains(saved)).collect();
+    let mut chosen: Vec<_> = saved.into_iter().filter(|saved| id.contains(&saved.id)).collect();
     let mut found = None;
     read_records(ports, &chosen, &mut |record| found = Some(record))?;
-    found.zip(chosen.pop().map(|(_, commit)| commit)).ok_or_else(|| selector::unknown(selector))
+    found.zip(chosen.pop().map(|saved| saved.commit)).ok_or_else(|| selector::unknown(selector))
 }
 
 /// The same for who wants what the selector names wherever else it is used: a run that is not saved yet is told to be one, and
@@ -276,24 +276,6 @@ fn to_json(rows: &[Row]) -> Result<String> {
         .map_err(|error| Failure::new(FailureKind::Unreadable, format!("The rows can't be written: {error}")))
 }
 
-/// Ids and commits of the saved experiments, by id.
-fn saved(ports: &Ports) -> Result<Vec<(String, String)>> {
-    let mut saved = Vec::new();
-    let mut after: Option<String> = None;
-    loop {
-        let page = ports.repository.references(layout::TAGS, after.as_deref(), REFERENCES)?;
-        let whole = page.len() < REFERENCES as usize;
-        after = page.last().map(|reference| reference.name.clone());
-        saved.extend(page.into_iter().filter_map(|reference| {
-            let id = reference.name.strip_prefix(layout::TAGS).filter(|id| id::is_id(id))?;
-            Some((id.to_owned(), reference.target))
-        }));
-        if whole {
-            return Ok(saved);
-        }
-    }
-}
-
 /// The runs that have a journal.
 fn unsaved(ports: &Ports) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
@@ -312,14 +294,14 @@ fn unsaved(ports: &Ports) -> Result<Vec<Row>> {
 }
 
 /// Reads records; one that can't be read is told about and passed over, so that it hides no other.
-fn read_records(ports: &Ports, saved: &[(String, String)], visit: &mut dyn FnMut(Record)) -> Result<()> {
+fn read_records(ports: &Ports, saved: &[Saved], visit: &mut dyn FnMut(Record)) -> Result<()> {
     let mut seen = HashSet::new();
     for batch in saved.chunks(RECORDS) {
         let mut locations: &[Location] = &batch
             .iter()
-            .map(|(id, commit)| Location { root: commit.clone(), path: layout::record(id) })
+            .map(|saved| Location { root: saved.commit.clone(), path: layout::record(&saved.id) })
             .collect::<Vec<_>>();
-        let mut ids = batch.iter().map(|(id, _)| id);
+        let mut ids = batch.iter().map(|saved| &saved.id);
         while !locations.is_empty() {
             let files = match ports.repository.read_files(locations) {
                 Err(PortError::Denied(what)) => return Err(PortError::Denied(what).into()),

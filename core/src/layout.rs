@@ -12,6 +12,15 @@ pub const TAGS: &str = "refs/tags/au/";
 /// Before the id in the reference that keeps a running experiment's snapshot from `git gc`.
 pub const RUNNING: &str = "refs/aurum/running/";
 
+/// Before the name of a reference that holds the experiments of a month without a tag each. All lie in this one folder.
+pub const ARCHIVE: &str = "refs/aurum/archive/";
+/// In the tree of an archive's commit: one line `<id> <commit>` for each experiment, sorted.
+pub const ARCHIVED: &str = "experiments";
+/// Before the id in the reference that keeps a removed experiment for as long as it can be brought back.
+pub const TRASH: &str = "refs/aurum/trash/";
+/// What is said of experiments after their end, as git notes: JSON lines on their commits.
+pub const NOTES: &str = "refs/notes/aurum";
+
 /// What an experiment is and what came of it.
 pub fn record(id: &str) -> String {
     format!("{EXPERIMENTS}/{id}/record.json")

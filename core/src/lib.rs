@@ -12,6 +12,8 @@
 //! | [`run`] | what a script does to its experiment |
 //! | [`completion`] | from a journal to a commit and a tag: finishing and recovering are the same function |
 //! | [`record`] | what an experiment leaves behind |
+//! | [`catalogue`] | which experiments are saved, whatever holds them |
+//! | [`notes`] | what is said of experiments after their end |
 //! | [`history`] | rows and selectors over records |
 //! | [`models`] | which model `load_model` means |
 //! | [`dataset`] | the project's data: adding, comparing, bringing back, and what of it a run used |
@@ -34,6 +36,7 @@ mod component;
 #[cfg(feature = "js")]
 mod js;
 
+pub mod catalogue;
 pub mod completion;
 pub mod dataset;
 pub mod error;
@@ -43,6 +46,7 @@ pub mod journal;
 pub mod layout;
 pub mod metrics;
 pub mod models;
+pub mod notes;
 pub mod output;
 pub mod parameters;
 pub mod ports;

@@ -180,7 +180,7 @@ pub struct CommitPlan {
 pub trait RepositoryEdit {
     /// `git init`.
     fn create(&self) -> PortResult<()>;
-    /// Starts a tree.
+    /// Starts a tree: from another, from that of a commit, or from nothing.
     fn begin_tree(&self, base: Option<&str>) -> PortResult<Box<dyn TreeEdit>>;
     /// Starts a blob.
     fn begin_blob(&self) -> PortResult<Box<dyn BlobWriter>>;

@@ -106,10 +106,7 @@ impl Run {
             ports.progress.warn(&message, &hints);
         }
         ports.repository_edit.set_reference(&format!("{}{id}", layout::RUNNING), None, &tree, false)?;
-        let identity = ports
-            .repository
-            .identity()?
-            .unwrap_or_else(|| Identity { name: "Aurum".to_owned(), email: "aurum@localhost".to_owned() });
+        let identity = committer(ports)?;
         let mut arguments = redact::arguments(&options.arguments);
         let mut bytes = 0;
         arguments.retain(|argument| {
@@ -447,6 +444,15 @@ impl Run {
         Err(Failure::new(FailureKind::Usage, format!("The experiment `{}` has ended", self.id))
             .hint("Log before `end_experiment()`"))
     }
+}
+
+/// Who commits what Aurum writes. It never fails for want of a name.
+///
+/// # Errors
+/// When git's settings can't be read.
+pub(crate) fn committer(ports: &Ports) -> Result<Identity> {
+    let fallback = || Identity { name: "Aurum".to_owned(), email: "aurum@localhost".to_owned() };
+    Ok(ports.repository.identity()?.unwrap_or_else(fallback))
 }
 
 /// Bytes of a value in a record.

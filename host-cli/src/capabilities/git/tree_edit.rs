@@ -30,14 +30,15 @@ enum Edit {
 }
 
 impl TreeEdit {
-    /// Starts from a tree, or from nothing.
+    /// Starts from a tree, from that of a commit, or from nothing.
     pub fn begin(repository: &Repository, base: Option<&str>) -> Result<Self> {
         let repository = repository.git()?;
         let base = base.map(|base| object_id(repository, base)).transpose()?;
-        if let Some(base) = base {
-            expect_kind(repository, base, Kind::Tree)?;
-        }
-        Ok(Self { base, edits: Vec::new() })
+        let tree = |base: ObjectId| match repository.find_commit(base) {
+            Ok(commit) => Ok(commit.tree_id().map_err(|error| failure(&error))?.detach()),
+            Err(_) => expect_kind(repository, base, Kind::Tree).map(|()| base),
+        };
+        Ok(Self { base: base.map(tree).transpose()?, edits: Vec::new() })
     }
 
     /// Makes the tree's files at these positions what they are in the working tree, through git's own filters.
