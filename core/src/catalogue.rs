@@ -1,13 +1,14 @@
 //! Which experiments are saved: those with a tag, and those in an archive, save for the removed ones.
 
-use std::collections::BTreeMap;
-
 use crate::error::{Failure, FailureKind, Result};
+use crate::id::{self, Key};
 use crate::ports::{Location, Ports, Reference};
-use crate::{id, layout, notes};
+use crate::{layout, notes};
 
 /// References asked for at once.
 const PAGE: u32 = 10_000;
+/// Bytes of the longest object's name, SHA-256.
+const LONGEST_NAME: usize = 32;
 
 /// A saved experiment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,20 +24,115 @@ pub struct Saved {
 /// The saved experiments, by id.
 ///
 /// # Errors
-/// When git's references, an archive or the notes can't be read.
+/// As [`index`].
 pub fn saved(ports: &Ports) -> Result<Vec<Saved>> {
-    let mut saved = BTreeMap::new();
-    for archive in references(ports, layout::ARCHIVE)? {
-        for (id, commit) in members(ports, &archive)? {
-            saved.insert(id.clone(), Saved { id, commit, archived: true });
+    let index = index(ports)?;
+    Ok((0..index.len()).map(|at| index.saved(at)).collect())
+}
+
+/// The saved experiments by id, in little memory: a million of them take 54 MB.
+#[derive(Default)]
+pub struct Index {
+    entries: Vec<Entry>,
+}
+
+#[derive(Clone, Copy)]
+struct Entry {
+    id: Key,
+    archived: bool,
+    /// Bytes of the commit's name that count.
+    length: u8,
+    commit: [u8; LONGEST_NAME],
+}
+
+impl Index {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Bytes of an object's name in this repository, as far as there is one.
+    pub fn hash(&self) -> usize {
+        self.entries.first().map_or(20, |entry| entry.length.into())
+    }
+
+    /// One of them.
+    pub fn saved(&self, at: usize) -> Saved {
+        let entry = &self.entries[at];
+        let commit = self.commit(at).iter().map(|byte| format!("{byte:02x}")).collect();
+        Saved { id: entry.id.to_string(), commit, archived: entry.archived }
+    }
+
+    /// The bytes of its commit's name.
+    pub fn commit(&self, at: usize) -> &[u8] {
+        let entry = &self.entries[at];
+        &entry.commit[..entry.length.into()]
+    }
+
+    /// Where an experiment stands.
+    pub fn position(&self, id: Key) -> Option<usize> {
+        self.entries.binary_search_by_key(&id, |entry| entry.id).ok()
+    }
+
+    /// Where an experiment stands that is saved by this very commit.
+    pub fn find(&self, id: Key, commit: &[u8]) -> Option<usize> {
+        self.position(id).filter(|at| self.commit(*at) == commit)
+    }
+}
+
+impl Entry {
+    /// None where the texts are no id or no object's name.
+    fn parse(id: &str, commit: &str, archived: bool) -> Option<Self> {
+        let id = Key::parse(id)?;
+        let (pairs, []) = commit.as_bytes().as_chunks::<2>() else { return None };
+        let mut bytes = [0; LONGEST_NAME];
+        for (at, [high, low]) in pairs.iter().enumerate() {
+            let digit = |digit: u8| char::from(digit).to_digit(16);
+            *bytes.get_mut(at)? = u8::try_from(digit(*high)? << 4 | digit(*low)?).ok()?;
         }
+        matches!(pairs.len(), 20 | 32).then_some(Self { id, archived, length: pairs.len() as u8, commit: bytes })
+    }
+}
+
+/// The saved experiments, by id.
+///
+/// # Errors
+/// When git's references, an archive or the notes can't be read.
+pub fn index(ports: &Ports) -> Result<Index> {
+    // Removals first: one that is taken back meanwhile is then missing for once, and not one that was never removed.
+    let removed = notes::removed(ports)?;
+    let mut entries = Vec::new();
+    // Tags before archives: an experiment that is archived meanwhile is then seen twice, and not passed over.
+    let mut tags = ports.repository.reference_list(layout::TAGS)?;
+    loop {
+        let lines = tags.next();
+        if lines.is_empty() {
+            break;
+        }
+        let lines = String::from_utf8_lossy(&lines);
+        entries.extend(lines.lines().filter_map(|line| {
+            let (commit, id) = line.split_once(' ')?;
+            Entry::parse(id, commit, false)
+        }));
+    }
+    for archive in references(ports, layout::ARCHIVE)? {
+        entries.extend(members(ports, &archive)?.iter().filter_map(|(id, commit)| Entry::parse(id, commit, true)));
     }
     // A tag says it better than an archive: a run that was taken for dead and went on has a newer commit.
-    for (id, commit) in tagged(ports)? {
-        saved.insert(id.clone(), Saved { id, commit, archived: false });
+    entries.sort_by_key(|entry| (entry.id, entry.archived));
+    entries.dedup_by_key(|entry| entry.id);
+    let mut index = Index { entries };
+    if !removed.is_empty() {
+        let kept: Vec<_> = (0..index.len()).map(|at| !removed.contains(&index.saved(at).commit)).collect();
+        let mut kept = kept.into_iter();
+        index.entries.retain(|_| kept.next().unwrap_or(true));
     }
-    let removed = notes::removed(ports)?;
-    Ok(saved.into_values().filter(|saved| !removed.contains(&saved.commit)).collect())
+    Ok(index)
 }
 
 /// The experiments that have a tag, removed ones too: ids and commits.

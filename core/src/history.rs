@@ -8,15 +8,16 @@ use std::collections::{BTreeMap, HashSet};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::catalogue::{Saved, saved};
-use crate::error::{Failure, FailureKind, PortError, Result};
+use crate::catalogue;
+use crate::error::{Failure, FailureKind, Result};
+use crate::id::{self, Key};
 use crate::journal::fold::State;
 use crate::ports::{Location, Ports};
 use crate::record::{Record, Status};
 use crate::selector::{self, Candidate};
-use crate::{id, layout, project, report, time};
+use crate::summary::{At, Summary, Table};
+use crate::{layout, project, records, report, time};
 
-const RECORDS: usize = 256;
 /// Rows of one page of a [`Listing`].
 pub const PAGE: usize = 256;
 
@@ -48,17 +49,21 @@ pub struct Row {
 }
 
 impl Row {
-    fn of_record(record: Record) -> Self {
-        let (start, end) = (time::parse(&record.started), time::parse(&record.ended));
+    /// Seconds from start to end; none where either is no time.
+    pub(crate) fn duration(started: &str, ended: Option<&str>) -> Option<f64> {
+        let (start, end) = (time::parse(started)?, time::parse(ended?)?);
         #[expect(clippy::cast_precision_loss, reason = "no run lasts 2^53 milliseconds")]
-        let duration = start.zip(end).map(|(start, end)| end.saturating_sub(start) as f64 / 1000.0);
+        Some(end.saturating_sub(start) as f64 / 1000.0)
+    }
+
+    fn of_record(record: Record) -> Self {
         Self {
+            duration: Self::duration(&record.started, Some(&record.ended)),
             id: record.id,
             name: record.name,
             status: record.status,
             started: record.started,
             ended: Some(record.ended),
-            duration,
             script: record.code.script,
             problem: record.problem,
             parameters: record.parameters.into_iter().map(|(name, parameter)| (name, parameter.value)).collect(),
@@ -86,7 +91,8 @@ impl Row {
 
 /// Rows given out a page at a time.
 pub struct Listing {
-    rows: std::vec::IntoIter<Row>,
+    history: History,
+    chosen: std::vec::IntoIter<Entry>,
 }
 
 impl Listing {
@@ -95,7 +101,10 @@ impl Listing {
     /// # Errors
     /// When a row can't be written as JSON.
     pub fn next_page(&mut self) -> Result<Option<String>> {
-        let page: Vec<Row> = self.rows.by_ref().take(PAGE).collect();
+        let mut page = Vec::new();
+        for entry in self.chosen.by_ref().take(PAGE) {
+            page.extend(self.history.row(entry)?);
+        }
         if page.is_empty() { Ok(None) } else { to_json(&page).map(Some) }
     }
 }
@@ -106,30 +115,106 @@ impl Listing {
 /// Outside a project, and for selectors that name nothing or too much.
 pub fn query(ports: &Ports, selector: Option<&str>) -> Result<Listing> {
     project::require(ports)?;
-    Ok(Listing { rows: choose_rows(ports, selector)?.into_iter() })
+    let history = History::open(ports)?;
+    let chosen = history.choose(ports, selector)?.into_iter();
+    Ok(Listing { history, chosen })
 }
 
-fn choose_rows(ports: &Ports, selector: Option<&str>) -> Result<Vec<Row>> {
-    // Journals first: a finishing run has its tag before it gives up its journal, so none falls between the two.
-    let mut unsaved = unsaved(ports)?;
-    let saved = saved(ports)?;
-    unsaved.retain(|row| saved.binary_search_by(|saved| saved.id.cmp(&row.id)).is_err());
-    let ids = saved.iter().map(|saved| saved.id.as_str()).chain(unsaved.iter().map(|row| row.id.as_str()));
-    let wanted = match selector.map(|selector| selector::by_id(selector, ids)).transpose()? {
-        Some(Some(wanted)) => Some(wanted),
-        // A name or `@` asks for what only the records tell.
-        Some(None) | None => None,
-    };
-    let mut rows: Vec<Row> =
-        unsaved.into_iter().filter(|row| wanted.as_ref().is_none_or(|ids| ids.contains(&row.id))).collect();
-    let chosen: Vec<_> =
-        saved.into_iter().filter(|saved| wanted.as_ref().is_none_or(|ids| ids.contains(&saved.id))).collect();
-    read_records(ports, &chosen, &mut |record| rows.push(Row::of_record(record)))?;
-    sort(&mut rows);
-    if let (Some(selector), None) = (selector, &wanted) {
-        rows = choose(rows, selector, &mut |message| ports.progress.warn(&message, &[]))?;
+/// All experiments, saved and not.
+pub struct History {
+    saved: Table,
+    unsaved: Vec<Row>,
+    /// Oldest first.
+    entries: Vec<Entry>,
+}
+
+/// One experiment of a [`History`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Entry {
+    Saved(At),
+    Unsaved(usize),
+}
+
+impl History {
+    /// The experiments as of now.
+    ///
+    /// # Errors
+    /// When git or the journals can't be read.
+    pub fn open(ports: &Ports) -> Result<Self> {
+        // Journals first: a finishing run has its tag before it gives up its journal, so none falls between the two.
+        let mut unsaved = unsaved(ports)?;
+        let saved = Table::open(ports)?;
+        if !unsaved.is_empty() {
+            let mut known = HashSet::new();
+            let wanted: HashSet<Key> = unsaved.iter().filter_map(|row| Key::parse(&row.id)).collect();
+            saved.each(&mut |_, summary| {
+                known.extend(Some(summary.id()).filter(|id| wanted.contains(id)));
+            })?;
+            unsaved.retain(|row| Key::parse(&row.id).is_none_or(|id| !known.contains(&id)));
+        }
+        sort(&mut unsaved);
+        let mut entries: Vec<_> = saved.by_time()?.into_iter().map(Entry::Saved).collect();
+        for (at, row) in unsaved.iter().enumerate() {
+            let started = time::parse(&row.started).unwrap_or_default();
+            let mut place = entries.len();
+            // They are the newest, or nearly so.
+            while let Some(Entry::Saved(before)) = place.checked_sub(1).map(|before| entries[before]) {
+                if saved.look(before, |summary| summary.started())? <= started {
+                    break;
+                }
+                place -= 1;
+            }
+            entries.insert(place, Entry::Unsaved(at));
+        }
+        Ok(Self { saved, unsaved, entries })
     }
-    Ok(rows)
+
+    fn row(&self, entry: Entry) -> Result<Option<Row>> {
+        match entry {
+            Entry::Saved(at) => self.saved.look(at, |summary| summary.to_row()),
+            Entry::Unsaved(at) => Ok(self.unsaved.get(at).cloned()),
+        }
+    }
+
+    /// Id and name.
+    fn naming(&self, entry: Entry) -> Result<(String, Option<String>)> {
+        match entry {
+            Entry::Saved(at) => {
+                self.saved.look(at, |summary| (summary.id().to_string(), summary.text("name").map(str::to_owned)))
+            }
+            Entry::Unsaved(at) => Ok((self.unsaved[at].id.clone(), self.unsaved[at].name.clone())),
+        }
+    }
+
+    /// Those that a selector names, oldest first; all without one.
+    fn choose(&self, ports: &Ports, selector: Option<&str>) -> Result<Vec<Entry>> {
+        let Some(selector) = selector else { return Ok(self.entries.clone()) };
+        let namings = self.entries.iter().map(|entry| self.naming(*entry)).collect::<Result<Vec<_>>>()?;
+        let candidates: Vec<_> = namings.iter().map(|(id, name)| Candidate { id, name: name.as_deref() }).collect();
+        let chosen = selector::choose(selector, &candidates, &mut |message| ports.progress.warn(&message, &[]))?;
+        let fits = namings.iter().map(|(id, _)| chosen.contains(id));
+        Ok(self.entries.iter().zip(fits).filter(|(_, fits)| *fits).map(|(entry, _)| *entry).collect())
+    }
+
+    /// The one row that a selector names.
+    fn one(&self, ports: &Ports, selector: &str) -> Result<Row> {
+        match self.choose(ports, Some(selector))?[..] {
+            [one] => self.row(one)?.ok_or_else(|| selector::unknown(selector)),
+            ref several => Err(self::several(selector, several.len())),
+        }
+    }
+
+    /// The newest saved experiment that fits, and what there is to say of it.
+    pub(crate) fn newest<T>(&self, fits: impl Fn(Summary<'_>) -> Option<T>) -> Result<Option<T>> {
+        for entry in self.entries.iter().rev() {
+            if let Entry::Saved(at) = entry
+                && let Some(found) = self.saved.look(*at, &fits)?
+            {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
 }
 
 /// The same from records alone: JSON texts, one after the other.
@@ -155,26 +240,19 @@ pub fn rows(records: &[u8], selector: Option<&str>) -> Result<String> {
 /// # Errors
 /// `UnknownExperiment`, `AmbiguousExperiment`.
 pub fn one(ports: &Ports, selector: &str) -> Result<(Record, String)> {
-    let saved = saved(ports)?;
-    let id = match selector::by_id(selector, saved.iter().map(|saved| saved.id.as_str()))? {
-        Some(ids) => ids,
+    let index = catalogue::index(ports)?;
+    // A whole id is the common case, and takes no summaries to answer.
+    let id = match Key::parse(selector).filter(|id| index.position(*id).is_some()) {
+        Some(id) => id,
         None => {
-            let mut rows = Vec::new();
-            read_records(ports, &saved, &mut |record| rows.push(Row::of_record(record)))?;
-            sort(&mut rows);
-            choose(rows, selector, &mut |message| ports.progress.warn(&message, &[]))?
-                .into_iter()
-                .map(|row| row.id)
-                .collect()
+            let mut saved = History::open(ports)?;
+            saved.entries.retain(|entry| matches!(entry, Entry::Saved(_)));
+            let row = saved.one(ports, selector)?;
+            Key::parse(&row.id).ok_or_else(|| selector::unknown(selector))?
         }
     };
-    if id.len() > 1 {
-        return Err(several(selector, id.len()));
-    }
-    let mut chosen: Vec<_> = saved.into_iter().filter(|saved| id.contains(&saved.id)).collect();
-    let mut found = None;
-    read_records(ports, &chosen, &mut |record| found = Some(record))?;
-    found.zip(chosen.pop().map(|saved| saved.commit)).ok_or_else(|| selector::unknown(selector))
+    let saved = index.position(id).map(|at| index.saved(at)).ok_or_else(|| selector::unknown(selector))?;
+    Ok((records::read_one(ports, &saved)?, saved.commit))
 }
 
 /// The same for who wants what the selector names wherever else it is used: a run that is not saved yet is told to be one, and
@@ -183,8 +261,7 @@ pub fn one(ports: &Ports, selector: &str) -> Result<(Record, String)> {
 /// # Errors
 /// As [`one`], and `UnknownExperiment` for a run that is not saved yet.
 pub fn one_saved(ports: &Ports, selector: &str) -> Result<(Record, String)> {
-    let rows = choose_rows(ports, Some(selector))?;
-    let [row] = rows.as_slice() else { return Err(several(selector, rows.len())) };
+    let row = History::open(ports)?.one(ports, selector)?;
     let not_yet = |why: &str, hint: &str| {
         let short = row.id.get(..id::SHORT).unwrap_or(&row.id);
         Err(Failure::new(FailureKind::UnknownExperiment, format!("The experiment `{short}` {why}")).hint(hint))
@@ -221,11 +298,7 @@ pub fn checked_out(ports: &Ports) -> Result<Option<String>> {
 /// `UnknownExperiment`, `AmbiguousExperiment`.
 pub fn show(ports: &Ports, selector: &str) -> Result<String> {
     project::require(ports)?;
-    let mut rows = choose_rows(ports, Some(selector))?;
-    let row = match rows.len() {
-        1 => rows.remove(0),
-        count => return Err(several(selector, count)),
-    };
+    let row = History::open(ports)?.one(ports, selector)?;
     let unwritable =
         |error| Failure::new(FailureKind::Unreadable, format!("The record of `{}` can't be shown: {error}", row.id));
     let (record, commit) = match row.status {
@@ -251,14 +324,6 @@ pub fn show(ports: &Ports, selector: &str) -> Result<String> {
 fn several(selector: &str, count: usize) -> Failure {
     Failure::new(FailureKind::AmbiguousExperiment, format!("`{selector}` names {count} experiments"))
         .hint("Name one of them")
-}
-
-/// Every saved record, in no order that means anything.
-///
-/// # Errors
-/// When git can't be read.
-pub fn each_record(ports: &Ports, visit: &mut dyn FnMut(Record)) -> Result<()> {
-    read_records(ports, &saved(ports)?, visit)
 }
 
 fn sort(rows: &mut [Row]) {
@@ -291,49 +356,4 @@ fn unsaved(ports: &Ports) -> Result<Vec<Row>> {
         }
     }
     Ok(rows)
-}
-
-/// Reads records; one that can't be read is told about and passed over, so that it hides no other.
-fn read_records(ports: &Ports, saved: &[Saved], visit: &mut dyn FnMut(Record)) -> Result<()> {
-    let mut seen = HashSet::new();
-    for batch in saved.chunks(RECORDS) {
-        let mut locations: &[Location] = &batch
-            .iter()
-            .map(|saved| Location { root: saved.commit.clone(), path: layout::record(&saved.id) })
-            .collect::<Vec<_>>();
-        let mut ids = batch.iter().map(|saved| &saved.id);
-        while !locations.is_empty() {
-            let files = match ports.repository.read_files(locations) {
-                Err(PortError::Denied(what)) => return Err(PortError::Denied(what).into()),
-                // One that can't be read must not hide the others: it is asked for alone, and told about.
-                Err(_) => vec![read_alone(ports, &locations[0])],
-                Ok(files) => files.into_iter().map(|file| file.ok_or_else(missing)).collect(),
-            };
-            if files.is_empty() {
-                return Err(Failure::new(
-                    FailureKind::Unavailable,
-                    "The records can't be read: the host answered nothing",
-                ));
-            }
-            locations = &locations[files.len().min(locations.len())..];
-            for (file, id) in files.into_iter().zip(ids.by_ref()) {
-                match file.and_then(|bytes| Record::parse(&bytes)) {
-                    Ok(record) if seen.insert(record.id.clone()) => visit(record),
-                    Ok(_) => {}
-                    Err(failure) => ports
-                        .progress
-                        .warn(&format!("The experiment `{id}` is left out: {}", failure.message), &failure.hints),
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-fn read_alone(ports: &Ports, location: &Location) -> Result<Vec<u8>> {
-    ports.repository.read_files(std::slice::from_ref(location))?.pop().flatten().ok_or_else(missing)
-}
-
-fn missing() -> Failure {
-    Failure::new(FailureKind::Unreadable, "There is no record in its commit")
 }

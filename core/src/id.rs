@@ -1,5 +1,7 @@
 //! Experiment ids: UUIDs of version 4, in lower case. Their first characters serve as a short name.
 
+use std::fmt;
+
 use uuid::Uuid;
 
 use crate::ports::Entropy;
@@ -8,6 +10,26 @@ use crate::ports::Entropy;
 pub const SHORT: usize = 8;
 /// The fewest characters by which an experiment can be selected.
 pub const SHORTEST_PREFIX: usize = 4;
+
+/// Bytes of an id that is not text.
+pub const BYTES: usize = 16;
+
+/// An id in its shortest form, for where there are many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(pub [u8; BYTES]);
+
+impl Key {
+    /// Of an id as Aurum writes it; none for any other text.
+    pub fn parse(text: &str) -> Option<Self> {
+        Uuid::try_parse(text).ok().filter(|_| is_id(text)).map(|id| Self(id.into_bytes()))
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&Uuid::from_bytes(self.0), f)
+    }
+}
 
 /// A new id.
 pub fn generate(entropy: &dyn Entropy) -> String {
@@ -20,7 +42,7 @@ pub fn generate(entropy: &dyn Entropy) -> String {
 
 /// Whether the text is a whole id as Aurum writes it.
 pub fn is_id(text: &str) -> bool {
-    Uuid::try_parse(text).is_ok_and(|id| id.to_string() == text)
+    text.len() == 36 && !text.bytes().any(|byte| byte.is_ascii_uppercase()) && Uuid::try_parse(text).is_ok()
 }
 
 /// Whether the text could be the beginning of an id.

@@ -20,6 +20,8 @@ pub const ARCHIVED: &str = "experiments";
 pub const TRASH: &str = "refs/aurum/trash/";
 /// What is said of experiments after their end, as git notes: JSON lines on their commits.
 pub const NOTES: &str = "refs/notes/aurum";
+/// The folder that those are in.
+pub const ALL_NOTES: &str = "refs/notes/";
 
 /// What an experiment is and what came of it.
 pub fn record(id: &str) -> String {

@@ -12,8 +12,10 @@
 //! | [`run`] | what a script does to its experiment |
 //! | [`completion`] | from a journal to a commit and a tag: finishing and recovering are the same function |
 //! | [`record`] | what an experiment leaves behind |
+//! | [`records`] | reading many of them |
 //! | [`catalogue`] | which experiments are saved, whatever holds them |
 //! | [`notes`] | what is said of experiments after their end |
+//! | [`summary`] | what comparing experiments needs of each, kept in columns and derived again at need |
 //! | [`history`] | rows and selectors over records |
 //! | [`models`] | which model `load_model` means |
 //! | [`dataset`] | the project's data: adding, comparing, bringing back, and what of it a run used |
@@ -52,6 +54,7 @@ pub mod parameters;
 pub mod ports;
 pub mod project;
 pub mod record;
+pub mod records;
 pub mod redact;
 pub mod report;
 pub mod reproduction;
@@ -61,6 +64,7 @@ mod scenarios;
 pub mod selector;
 pub mod snapshot;
 mod suggest;
+pub mod summary;
 #[cfg(test)]
 pub mod testing;
 pub mod time;

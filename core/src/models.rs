@@ -1,7 +1,7 @@
 //! Which model `load_model` means.
 
 use crate::error::{Failure, FailureKind, Result};
-use crate::history;
+use crate::history::{self, History};
 use crate::ports::Ports;
 use crate::record::{Model, Record, Status};
 
@@ -71,16 +71,12 @@ fn of(record: &Record, name: &str) -> Option<Found> {
 }
 
 fn newest(ports: &Ports, name: &str, script: Option<&str>) -> Result<Found> {
-    let mut newest: Option<Record> = None;
-    history::each_record(ports, &mut |record| {
-        let fits = record.status == Status::Finished
-            && record.code.script.as_deref() == script
-            && record.models.contains_key(name);
-        if fits && newest.as_ref().is_none_or(|newest| (&newest.started, &newest.id) < (&record.started, &record.id)) {
-            newest = Some(record);
-        }
+    let newest = History::open(ports)?.newest(|summary| {
+        let fits = summary.status() == Some(Status::Finished) && summary.text("script") == script;
+        let (digest, size) = summary.model(name).filter(|_| fits)?;
+        Some(Found { experiment: summary.id().to_string(), model: Model { digest: digest.to_owned(), size } })
     })?;
-    newest.and_then(|record| of(&record, name)).ok_or_else(|| {
+    newest.ok_or_else(|| {
         let script = script.map_or_else(String::new, |script| format!(" of `{script}`"));
         Failure::new(FailureKind::NoModel, format!("No finished run{script} saved a model named `{name}`"))
             .hint("Save one with `au.save_model(bytes)`, or name the experiment: `au.load_model(experiment=\"ID\")`")

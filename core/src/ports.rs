@@ -104,6 +104,12 @@ pub trait ChangeSet: Any {
     fn page(&self, offset: u32, limit: u32) -> Vec<Change>;
 }
 
+/// References of one moment.
+pub trait ReferenceList {
+    /// The next of them: lines `<target> <rest of the name after the prefix>`; empty at the end.
+    fn next(&mut self) -> Vec<u8>;
+}
+
 /// `wit/repository.wit`, interface `repository`.
 pub trait Repository {
     /// Where the folder stands.
@@ -116,6 +122,10 @@ pub trait Repository {
     fn setting(&self, key: &str) -> PortResult<Option<String>>;
     /// References by prefix, a page at a time.
     fn references(&self, prefix: &str, after: Option<&str>, limit: u32) -> PortResult<Vec<Reference>>;
+    /// All references by prefix, in a form for many.
+    fn reference_list(&self, prefix: &str) -> PortResult<Box<dyn ReferenceList>>;
+    /// Changes with any reference directly in these folders; none where that can't be told.
+    fn reference_state(&self, folders: &[&str]) -> PortResult<Option<String>>;
     /// Files of commits or trees: as many from the front as fit one answer.
     fn read_files(&self, locations: &[Location]) -> PortResult<Vec<Option<Vec<u8>>>>;
     /// Names within a folder.
@@ -288,6 +298,16 @@ pub trait Store {
     fn add(&self, bytes: ByteStream) -> PortResult<Stored>;
     /// Whether the content is there.
     fn has(&self, digest: &str) -> PortResult<bool>;
+}
+
+/// `wit/cache.wit`.
+pub trait Cache {
+    /// What was written, whole; none where it is not there any more.
+    fn read(&self, name: &str) -> Option<Vec<u8>>;
+    /// Writes in one piece.
+    fn write(&self, name: &str, bytes: &[u8]) -> PortResult<()>;
+    /// Removes all others, in the end.
+    fn retain(&self, names: &[String]) -> PortResult<()>;
 }
 
 /// Where data is.
@@ -506,6 +526,8 @@ pub struct Ports {
     pub journal: Rc<dyn Journal>,
     /// Content-addressed bytes.
     pub store: Rc<dyn Store>,
+    /// Derived bytes.
+    pub cache: Rc<dyn Cache>,
     /// Files and folders of data.
     pub data: Rc<dyn Data>,
     /// Archives.

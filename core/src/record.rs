@@ -39,16 +39,28 @@ pub enum Status {
     Lost,
 }
 
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Status {
+    /// The reverse of its display; none for any other text.
+    pub fn parse(text: &str) -> Option<Self> {
+        let all = [Self::Running, Self::Finished, Self::Failed, Self::Interrupted, Self::Killed, Self::Lost];
+        all.into_iter().find(|status| status.name() == text)
+    }
+
+    fn name(self) -> &'static str {
+        match self {
             Self::Running => "running",
             Self::Finished => "finished",
             Self::Failed => "failed",
             Self::Interrupted => "interrupted",
             Self::Killed => "killed",
             Self::Lost => "lost",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

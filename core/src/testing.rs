@@ -39,6 +39,9 @@ struct Inner {
     /// By address: content and entity tag.
     served: RefCell<BTreeMap<String, (Vec<u8>, String)>>,
     settings: RefCell<BTreeMap<String, String>>,
+    cache: RefCell<BTreeMap<String, Vec<u8>>>,
+    /// Files of commits that were read.
+    reads: Cell<usize>,
     exclude: RefCell<Option<Vec<u8>>>,
     tracked: RefCell<BTreeSet<String>>,
     warnings: RefCell<Vec<String>>,
@@ -87,6 +90,7 @@ impl World {
             workspace_edit: world.clone(),
             journal: world.clone(),
             store: world.clone(),
+            cache: world.clone(),
             data: world.clone(),
             archive: world.clone(),
             remote: world.clone(),
@@ -167,6 +171,16 @@ impl World {
 
     pub fn reference(&self, name: &str) -> Option<String> {
         self.0.references.borrow().get(name).cloned()
+    }
+
+    /// How many files of commits were read so far.
+    pub fn reads(&self) -> usize {
+        self.0.reads.get()
+    }
+
+    /// The derived bytes, for a test to spoil.
+    pub fn cache(&self) -> std::cell::RefMut<'_, BTreeMap<String, Vec<u8>>> {
+        self.0.cache.borrow_mut()
     }
 
     pub fn reference_names(&self) -> Vec<String> {
@@ -302,6 +316,34 @@ impl ChangeSet for Changes {
     }
 }
 
+/// One line an answer, so that callers are seen to ask again.
+struct Lines(std::collections::VecDeque<Vec<u8>>);
+
+impl ReferenceList for Lines {
+    fn next(&mut self) -> Vec<u8> {
+        self.0.pop_front().unwrap_or_default()
+    }
+}
+
+impl Cache for World {
+    fn read(&self, name: &str) -> Option<Vec<u8>> {
+        self.allowed("cache", "read-cache").ok()?;
+        self.0.cache.borrow().get(name).cloned()
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> PortResult<()> {
+        self.allowed("cache", "write-cache")?;
+        self.0.cache.borrow_mut().insert(name.to_owned(), bytes.to_vec());
+        Ok(())
+    }
+
+    fn retain(&self, names: &[String]) -> PortResult<()> {
+        self.allowed("cache", "retain-cache")?;
+        self.0.cache.borrow_mut().retain(|name, _| names.contains(name));
+        Ok(())
+    }
+}
+
 impl Repository for World {
     fn standing(&self) -> PortResult<Standing> {
         let standing = self.0.standing.take().unwrap_or(Standing::Absent);
@@ -336,7 +378,23 @@ impl Repository for World {
         Ok(names.map(|name| Reference { name: name.clone(), target: references[name].clone() }).collect())
     }
 
+    fn reference_list(&self, prefix: &str) -> PortResult<Box<dyn ReferenceList>> {
+        let references = self.0.references.borrow();
+        let lines = references.iter().filter_map(|(name, target)| {
+            let rest = name.strip_prefix(prefix)?;
+            Some(format!("{target} {rest}\n").into_bytes())
+        });
+        Ok(Box::new(Lines(lines.collect())))
+    }
+
+    fn reference_state(&self, folders: &[&str]) -> PortResult<Option<String>> {
+        let references = self.0.references.borrow();
+        let there = references.iter().filter(|(name, _)| folders.iter().any(|folder| name.starts_with(folder)));
+        Ok(Some(format!("{:?}", there.collect::<Vec<_>>())))
+    }
+
     fn read_files(&self, locations: &[Location]) -> PortResult<Vec<Option<Vec<u8>>>> {
+        self.0.reads.set(self.0.reads.get() + locations.len().min(2));
         // As many as fit one answer: here two, so that callers are seen to ask again.
         locations
             .iter()

@@ -27,6 +27,8 @@ pub struct Grants {
     pub journal: bool,
     /// Content-addressed bytes, to read and to add.
     pub store: bool,
+    /// Derived bytes, kept from one reading to the next.
+    pub cache: bool,
     /// Files and folders outside of the project, to read.
     pub outside: Vec<PathBuf>,
     /// Hosts on the network.
@@ -41,7 +43,8 @@ impl Grants {
 
     /// Everything on this computer, and no network.
     pub fn local() -> Self {
-        Self::none().allow_repository_edit().allow_workspace().allow_workspace_edit().allow_journal().allow_store()
+        let files = Self::none().allow_workspace().allow_workspace_edit();
+        files.allow_repository_edit().allow_journal().allow_store().allow_cache()
     }
 
     /// Lets objects and references be written.
@@ -72,6 +75,12 @@ impl Grants {
     #[must_use]
     pub fn allow_store(self) -> Self {
         Self { store: true, ..self }
+    }
+
+    /// Lets derived bytes be kept.
+    #[must_use]
+    pub fn allow_cache(self) -> Self {
+        Self { cache: true, ..self }
     }
 
     /// Lets a host be reached: `example.org` is that one alone, `*.example.org` all those below it, itself not.
@@ -128,6 +137,11 @@ impl Grants {
     /// Refuses unless there may be a store.
     pub fn check_store(&self) -> Result<()> {
         check(self.store, "store")
+    }
+
+    /// Refuses unless derived bytes may be kept.
+    pub fn check_cache(&self) -> Result<()> {
+        check(self.cache, "cache")
     }
 
     /// Refuses unless the path outside of the project was given, as it is written here.

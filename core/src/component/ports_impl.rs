@@ -4,8 +4,8 @@ use std::any::Any;
 use std::rc::Rc;
 
 use super::aurum::tracker::{
-    archive, clock, data, entropy, interpreter, journal, machine, progress, remote, repository, repository_edit, store,
-    types, workspace, workspace_edit,
+    archive, cache, clock, data, entropy, interpreter, journal, machine, progress, remote, repository, repository_edit,
+    store, types, workspace, workspace_edit,
 };
 use crate::error::PortError;
 use crate::ports::{self, PortResult, Ports};
@@ -19,6 +19,7 @@ pub(super) fn ports() -> Ports {
         workspace_edit: Rc::new(Imports),
         journal: Rc::new(Imports),
         store: Rc::new(Imports),
+        cache: Rc::new(Imports),
         data: Rc::new(Imports),
         archive: Rc::new(Imports),
         remote: Rc::new(Imports),
@@ -67,6 +68,28 @@ impl ports::ChangeSet for Changes {
     }
 }
 
+struct References(repository::ReferenceList);
+
+impl ports::ReferenceList for References {
+    fn next(&mut self) -> Vec<u8> {
+        self.0.next()
+    }
+}
+
+impl ports::Cache for Imports {
+    fn read(&self, name: &str) -> Option<Vec<u8>> {
+        cache::read(name)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> PortResult<()> {
+        Ok(cache::write(name, bytes)?)
+    }
+
+    fn retain(&self, names: &[String]) -> PortResult<()> {
+        Ok(cache::retain(names)?)
+    }
+}
+
 impl ports::Repository for Imports {
     fn standing(&self) -> PortResult<ports::Standing> {
         Ok(match repository::read_standing()? {
@@ -97,6 +120,15 @@ impl ports::Repository for Imports {
             .into_iter()
             .map(|repository::Reference { name, target }| ports::Reference { name, target })
             .collect())
+    }
+
+    fn reference_list(&self, prefix: &str) -> PortResult<Box<dyn ports::ReferenceList>> {
+        Ok(Box::new(References(repository::ReferenceList::of(prefix)?)))
+    }
+
+    fn reference_state(&self, folders: &[&str]) -> PortResult<Option<String>> {
+        let folders: Vec<String> = folders.iter().map(|folder| (*folder).to_owned()).collect();
+        Ok(repository::reference_state(&folders)?)
     }
 
     fn read_files(&self, locations: &[ports::Location]) -> PortResult<Vec<Option<Vec<u8>>>> {

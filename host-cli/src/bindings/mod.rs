@@ -5,6 +5,7 @@ use std::cell::OnceCell;
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime::{Result, StoreLimits, StoreLimitsBuilder};
 
+use crate::capabilities::cache::Cache;
 use crate::capabilities::clock::Clock;
 use crate::capabilities::data::Data;
 use crate::capabilities::entropy::Entropy;
@@ -19,6 +20,7 @@ use crate::failure::Warning;
 use crate::grants::Grants;
 
 mod archives;
+mod caches;
 mod data;
 mod journals;
 mod network;
@@ -37,6 +39,7 @@ pub(crate) mod generated {
         imports: { default: trappable },
         with: {
             "aurum:tracker/repository.change-set": super::SharedChanges,
+            "aurum:tracker/repository.reference-list": crate::capabilities::repository::ReferenceList,
             "aurum:tracker/repository-edit.tree-edit": crate::capabilities::repository_edit::TreeEdit,
             "aurum:tracker/repository-edit.blob-writer": crate::capabilities::repository_edit::BlobWriter,
             "aurum:tracker/journal.writer": crate::capabilities::journal::Writer,
@@ -86,6 +89,11 @@ impl Capabilities {
 
     pub(crate) fn store(&self) -> capabilities::Result<Store> {
         Ok(Store::new(self.repository.common_dir()?.join("aurum/store")))
+    }
+
+    pub(crate) fn cache(&self) -> capabilities::Result<Cache> {
+        self.grants.check_cache()?;
+        Ok(Cache::new(self.repository.common_dir()?.join("aurum/cache")))
     }
 
     /// The data, where there is no repository without a store and a memory of what was hashed.

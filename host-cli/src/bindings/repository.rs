@@ -5,7 +5,9 @@ use wasmtime::component::Resource;
 
 use super::generated::aurum::tracker::repository as wit;
 use super::{Answer, Host, SharedChanges, answer};
-use crate::capabilities::repository::{Change, ChangeKind, Head, Identity, Location, Reference, Standing};
+use crate::capabilities::repository::{
+    Change, ChangeKind, Head, Identity, Location, Reference, ReferenceList, Standing,
+};
 
 impl wit::Host for Host {
     fn read_standing(&mut self) -> Answer<wit::Standing> {
@@ -37,6 +39,11 @@ impl wit::Host for Host {
         answer(references.map(|references| references.into_iter().map(reference).collect()))
     }
 
+    fn reference_state(&mut self, folders: Vec<String>) -> Answer<Option<String>> {
+        let folders: Vec<_> = folders.iter().map(String::as_str).collect();
+        answer(self.capabilities.repository.reference_state(&folders))
+    }
+
     fn read_files(&mut self, locations: Vec<wit::Location>) -> Answer<Vec<Option<Vec<u8>>>> {
         let locations: Vec<_> = locations.into_iter().map(location).collect();
         answer(self.capabilities.repository.read_files(&locations))
@@ -63,6 +70,24 @@ impl wit::Host for Host {
             Ok(changes) => Ok(Ok(self.table.push(SharedChanges::new(changes))?)),
             Err(error) => Ok(Err(error.into())),
         }
+    }
+}
+
+impl wit::HostReferenceList for Host {
+    fn of(&mut self, prefix: String) -> Answer<Resource<ReferenceList>> {
+        match self.capabilities.repository.reference_list(&prefix) {
+            Ok(list) => Ok(Ok(self.table.push(list)?)),
+            Err(error) => Ok(Err(error.into())),
+        }
+    }
+
+    fn next(&mut self, list: Resource<ReferenceList>) -> Result<Vec<u8>> {
+        Ok(self.table.get_mut(&list)?.next_lines())
+    }
+
+    fn drop(&mut self, list: Resource<ReferenceList>) -> Result<()> {
+        self.table.delete(list)?;
+        Ok(())
     }
 }
 

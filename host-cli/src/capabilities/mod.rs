@@ -3,6 +3,7 @@
 use std::io;
 
 pub mod archive;
+pub mod cache;
 pub mod clock;
 pub mod data;
 pub mod entropy;

@@ -177,6 +177,16 @@ impl Repository {
         references::list(self.git()?, prefix, after, limit)
     }
 
+    /// All references whose full name begins with `prefix`, as they are now.
+    pub fn reference_list(&self, prefix: &str) -> Result<ReferenceList> {
+        Ok(ReferenceList { lines: references::lines(self.git()?, prefix)?, given: 0 })
+    }
+
+    /// A text that changes with any reference directly in one of these folders; none as long as that can't be told.
+    pub fn reference_state(&self, folders: &[&str]) -> Result<Option<String>> {
+        references::state(self.git()?, folders)
+    }
+
     /// The files at these places, none where there is no such file: as many from the front as fit into 4 MiB, but at
     /// least one.
     pub fn read_files(&self, locations: &[Location]) -> Result<Vec<Option<Vec<u8>>>> {
@@ -220,6 +230,27 @@ impl Repository {
         }
         let opened = open::open(&self.root)?;
         Ok(self.opened.get_or_init(|| opened))
+    }
+}
+
+/// References of one moment, given out in pieces.
+#[derive(Debug)]
+pub struct ReferenceList {
+    lines: Vec<u8>,
+    given: usize,
+}
+
+impl ReferenceList {
+    /// Bytes of a piece at most.
+    const PIECE: usize = 4 << 20;
+
+    /// The next whole lines `<target> <rest of the name>`; empty at the end.
+    pub fn next_lines(&mut self) -> Vec<u8> {
+        let rest = &self.lines[self.given..];
+        let piece = &rest[..rest.len().min(Self::PIECE)];
+        let end = piece.iter().rposition(|byte| *byte == b'\n').map_or(piece.len(), |last| last + 1);
+        self.given += end;
+        piece[..end].to_vec()
     }
 }
 
@@ -359,6 +390,55 @@ mod tests {
         assert_eq!(repository.references("", None, 100).unwrap().len(), 6);
         sample.git(&["tag", "-d", "au/2"]);
         assert_eq!(repository.references("refs/tags/au/", None, 100).unwrap().len(), 3);
+    }
+
+    #[test]
+    fn many_references_come_as_lines() {
+        let sample = Sample::with(&[("a", "1")]);
+        let first = sample.git(&["rev-parse", "HEAD"]);
+        sample.git(&["tag", "au/1"]);
+        sample.git(&["tag", "-m", "words", "au/2"]);
+        sample.git(&["tag", "au/3"]);
+        sample.git(&["pack-refs", "--all"]);
+        sample.git(&["commit", "-qm", "second", "--allow-empty"]);
+        let second = sample.git(&["rev-parse", "HEAD"]);
+        sample.git(&["tag", "-f", "au/3"]);
+        sample.git(&["tag", "-m", "words", "au/0"]);
+        sample.git(&["tag", "aux"]);
+        fs::write(sample.root().join(".git/refs/tags/au/5"), "rubbish").unwrap();
+        let repository = sample.open();
+        let mut list = repository.reference_list("refs/tags/au/").unwrap();
+        let lines = String::from_utf8(list.next_lines()).unwrap();
+        assert_eq!(lines, format!("{second} 0\n{first} 1\n{first} 2\n{second} 3\n"));
+        assert!(list.next_lines().is_empty());
+        assert!(repository.reference_list("refs/none/").unwrap().next_lines().is_empty());
+
+        let mut pieces = ReferenceList { lines: b"0123456789 name\n".repeat(1 << 19), given: 0 };
+        let first = pieces.next_lines();
+        assert!(first.len() <= 4 << 20 && first.ends_with(b"\n"));
+        assert_eq!(std::iter::from_fn(|| Some(pieces.next_lines()).filter(|piece| !piece.is_empty())).count(), 1);
+    }
+
+    #[test]
+    fn the_state_of_references_changes_with_each_of_them() {
+        let sample = Sample::with(&[("a", "1")]);
+        let folders = ["refs/tags/au/", "refs/notes/"];
+        let settled = || {
+            // Only a change that is two seconds old can be told from the next one.
+            std::thread::sleep(std::time::Duration::from_millis(2_100));
+            sample.open().reference_state(&folders).unwrap().unwrap()
+        };
+        sample.git(&["tag", "au/1"]);
+        assert_eq!(sample.open().reference_state(&folders).unwrap(), None, "too fresh");
+        let first = settled();
+        assert_eq!(settled(), first);
+        sample.git(&["pack-refs", "--all"]);
+        let packed = settled();
+        assert_ne!(packed, first);
+        sample.git(&["tag", "-d", "au/1"]);
+        assert_ne!(settled(), packed);
+        assert!(sample.open().reference_state(&["refs/../../"]).is_err());
+        assert!(sample.open().reference_state(&["hooks/"]).is_err());
     }
 
     #[test]

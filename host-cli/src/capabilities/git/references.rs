@@ -4,14 +4,18 @@
 //! file that may not have reached the disk. So what follows is git's own protocol for a single loose reference: make
 //! `<name>.lock`, compare, write, rename.
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use gix::ObjectId;
-use gix::bstr::{BString, ByteSlice};
+use gix::bstr::{BStr, BString, ByteSlice};
 use gix::lock::acquire::Fail;
+use gix::prelude::ReferenceExt;
 use gix::refs::transaction::{PreviousValue, RefEdit};
 use gix::refs::{FullName, TargetRef};
 
@@ -55,6 +59,111 @@ pub(crate) fn list(
         Ok(found)
     };
     read().map_err(|error| failure(&error))
+}
+
+/// All references whose full name begins with `prefix`, by name: lines `<target> <rest of the name>`. Names that are not text
+/// are passed over.
+pub(crate) fn lines(repository: &gix::Repository, prefix: &str) -> Result<Vec<u8>> {
+    let relative: &gix::path::RelativePath = prefix.try_into().map_err(|error| Error::other(&error))?;
+    let loose = repository.refs.loose_iter_prefixed(relative);
+    let unsorted = loose.map_err(|error| Error::io(format_args!("can't list `{prefix}`"), &error))?;
+    let read = || -> gix::Result<Vec<u8>> {
+        // Loose ones first: what is packed in between is then seen twice, and not passed over.
+        let mut loose = BTreeMap::new();
+        for reference in unsorted {
+            match reference {
+                Ok(reference) => drop(loose.insert(reference.name.as_bstr().to_owned(), reference)),
+                Err(error) if error.is_not_found() || error.is_corrupted() || error.is_validation() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let mut lines = Lines { prefix, bytes: Vec::new() };
+        let peeler = Peeler::new(repository)?;
+        let mut loose = loose.into_iter().peekable();
+        let add_loose = |lines: &mut Lines<'_>, name: BString, reference: gix::refs::Reference| {
+            if let Some(target) = peeler.peel(reference.attach(repository)) {
+                lines.add(name.as_bstr(), &target);
+            }
+        };
+        let packed = repository.refs.cached_packed_buffer()?;
+        if let Some(packed) = &packed {
+            for reference in packed.iter_prefixed(prefix.into())? {
+                let Ok(reference) = reference else { continue };
+                let name = reference.name.as_bstr();
+                while let Some((loose, reference)) = loose.next_if(|(loose, _)| loose.as_bstr() < name) {
+                    add_loose(&mut lines, loose, reference);
+                }
+                match loose.next_if(|(loose, _)| loose.as_bstr() == name) {
+                    Some((loose, reference)) => add_loose(&mut lines, loose, reference),
+                    None if peeler.packed.is_some() => lines.add(name, &reference.object()),
+                    None => {
+                        let reference = gix::refs::Reference::from(reference);
+                        add_loose(&mut lines, name.to_owned(), reference);
+                    }
+                }
+            }
+        }
+        for (name, reference) in loose {
+            add_loose(&mut lines, name, reference);
+        }
+        Ok(lines.bytes)
+    };
+    read().map_err(|error| failure(&error))
+}
+
+struct Lines<'a> {
+    prefix: &'a str,
+    bytes: Vec<u8>,
+}
+
+impl Lines<'_> {
+    fn add(&mut self, name: &BStr, target: &gix::oid) {
+        let Some(rest) = name.strip_prefix(self.prefix.as_bytes()).filter(|rest| rest.to_str().is_ok()) else { return };
+        let mut hexadecimal = [0; gix::hash::Kind::longest().len_in_hex()];
+        let length = target.hex_to_buf(&mut hexadecimal).len();
+        self.bytes.extend_from_slice(&hexadecimal[..length]);
+        self.bytes.push(b' ');
+        self.bytes.extend_from_slice(rest);
+        self.bytes.push(b'\n');
+    }
+}
+
+/// What stands in the place of a file or folder that is not there.
+const ABSENT: &str = "-";
+/// Two changes within this time may leave one and the same time behind: some file systems count seconds.
+const TOO_FRESH: Duration = Duration::from_secs(2);
+
+/// A text that changes with any reference directly in one of the folders; none as long as a further change might not show.
+///
+/// References change by a rename in their folder, or by that of `packed-refs`: both leave a new time, or a new file, behind.
+pub(crate) fn state(repository: &gix::Repository, folders: &[&str]) -> Result<Option<String>> {
+    let mut paths = vec![repository.refs.packed_refs_path()];
+    for folder in folders {
+        check_name(folder)?;
+        super::check_path(folder.trim_end_matches('/'))?;
+        paths.push(repository.common_dir().join(folder));
+    }
+    let latest = SystemTime::now().checked_sub(TOO_FRESH).and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    let latest = latest.unwrap_or_default().as_nanos() as i128;
+    let mut state = String::new();
+    for path in paths {
+        let found = match fs::metadata(&path) {
+            Ok(found) => found,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                state.push_str(ABSENT);
+                continue;
+            }
+            Err(error) => return Err(Error::io(format_args!("can't look at `{}`", path.display()), &error)),
+        };
+        let nanoseconds = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
+        let modified = nanoseconds(found.mtime(), found.mtime_nsec());
+        let changed = nanoseconds(found.ctime(), found.ctime_nsec());
+        if modified.max(changed) > latest {
+            return Ok(None);
+        }
+        let _ = write!(state, "{}.{}.{}.{modified}.{changed} ", found.dev(), found.ino(), found.len());
+    }
+    Ok(Some(state))
 }
 
 /// Peels without looking at objects where packed-refs already says what its tags lead to.
