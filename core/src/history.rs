@@ -190,8 +190,15 @@ impl History {
     fn choose(&self, ports: &Ports, selector: Option<&str>) -> Result<Vec<Entry>> {
         let Some(selector) = selector else { return Ok(self.entries.clone()) };
         let namings = self.entries.iter().map(|entry| self.naming(*entry)).collect::<Result<Vec<_>>>()?;
-        let candidates: Vec<_> = namings.iter().map(|(id, name)| Candidate { id, name: name.as_deref() }).collect();
+        // Those that can't be read are there all the same: a prefix that fits one of them too is ambiguous.
+        let unreadable = self.saved.unreadable().iter().map(|(id, _)| Candidate { id, name: None });
+        let readable = namings.iter().map(|(id, name)| Candidate { id, name: name.as_deref() });
+        let candidates: Vec<_> = unreadable.chain(readable).collect();
         let chosen = selector::choose(selector, &candidates, &mut |message| ports.progress.warn(&message, &[]))?;
+        if let Some((id, why)) = self.saved.unreadable().iter().find(|(id, _)| chosen.contains(id)) {
+            let message = format!("The experiment `{id}` can't be read: {}", why.message);
+            return Err(Failure { message, ..why.clone() });
+        }
         let fits = namings.iter().map(|(id, _)| chosen.contains(id));
         Ok(self.entries.iter().zip(fits).filter(|(_, fits)| *fits).map(|(entry, _)| *entry).collect())
     }

@@ -47,6 +47,7 @@ pub struct Table {
     slots: Vec<Slot>,
     /// Bytes of the segments that are held.
     held: Shared<usize>,
+    unreadable: Vec<(String, Failure)>,
 }
 
 struct Slot {
@@ -67,7 +68,7 @@ impl Table {
         let kept = Manifest::read(ports);
         let unchanged = state.is_some() && kept.state == state && kept.unreadable == 0;
         let names = kept.segments.len();
-        let mut table = Self { ports: ports.clone(), slots: Vec::new(), held: Shared::new(0) };
+        let mut table = Self { ports: ports.clone(), slots: Vec::new(), held: Shared::new(0), unreadable: Vec::new() };
         table.slots.extend(kept.segments.iter().map(|name| Slot::cached(name.clone())));
         let whole = |slot: &Slot| table.load(slot).is_some();
         let usable: Vec<bool> = table.slots.iter().map(whole).collect();
@@ -104,13 +105,12 @@ impl Table {
                 self.flush_full(&mut filling);
             }
         }
-        let mut unreadable = 0;
         let missing = found.iter().enumerate().filter(|(_, found)| !**found).map(|(at, _)| at).collect::<Vec<_>>();
-        self.add_records(&index, &missing, &mut filling, &mut unreadable)?;
+        self.add_records(&index, &missing, &mut filling)?;
         if !filling.builder.is_empty() {
             self.flush(&mut filling);
         }
-        let manifest = Manifest { state, unreadable, ..self.manifest() };
+        let manifest = Manifest { state, unreadable: self.unreadable.len(), ..self.manifest() };
         let nothing = manifest.segments.is_empty() && kept.segments.is_empty();
         if !nothing && manifest != *kept && self.slots.iter().all(|slot| slot.cached) {
             // Without a cache all is right, if slower.
@@ -123,13 +123,7 @@ impl Table {
         Ok(())
     }
 
-    fn add_records(
-        &mut self,
-        index: &Index,
-        missing: &[usize],
-        filling: &mut Filling<'_>,
-        unreadable: &mut usize,
-    ) -> Result<()> {
+    fn add_records(&mut self, index: &Index, missing: &[usize], filling: &mut Filling<'_>) -> Result<()> {
         let ports = self.ports.clone();
         for some in missing.chunks(records::AT_ONCE) {
             let wanted: Vec<Saved> = some.iter().map(|at| index.saved(*at)).collect();
@@ -144,9 +138,9 @@ impl Table {
                     }
                 }
                 (Err(failure), _) => {
-                    *unreadable += 1;
                     let message = format!("The experiment `{}` is left out: {}", saved.id, failure.message);
                     ports.progress.warn(&message, &failure.hints);
+                    self.unreadable.push((saved.id.clone(), failure));
                 }
                 (Ok(_), None) => {}
             })?;
@@ -202,6 +196,11 @@ impl Table {
             self.slots.iter().filter(|slot| slot.cached).for_each(|slot| self.release(slot));
         }
         self.held.set(self.held.get() + size);
+    }
+
+    /// The experiments that are left out, and why.
+    pub fn unreadable(&self) -> &[(String, Failure)] {
+        &self.unreadable
     }
 
     /// Shows every summary, in no order that means anything.
