@@ -72,12 +72,14 @@ pub struct Failure {
     pub message: String,
     /// What to do, most useful first.
     pub hints: Vec<String>,
+    /// Where the mistake is in a text that was given: a line of the text, and one with carets below the place.
+    pub excerpt: Option<String>,
 }
 
 impl Failure {
     /// A failure without a hint.
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hints: Vec::new() }
+        Self { kind, message: message.into(), hints: Vec::new(), excerpt: None }
     }
 
     /// Adds what to do about it.

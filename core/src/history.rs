@@ -3,7 +3,8 @@
 //! Saved experiments come from their records, running ones from their journals. [`rows`] gives the same answer from record
 //! bytes alone.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
+use std::ops::ControlFlow;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -13,81 +14,15 @@ use crate::error::{Failure, FailureKind, Result};
 use crate::id::{self, Key};
 use crate::journal::fold::State;
 use crate::ports::{Location, Ports};
+use crate::query::{Query, Request, Subject, Subjects};
 use crate::record::{Record, Status};
+use crate::row::Row;
 use crate::selector::{self, Candidate};
 use crate::summary::{At, Summary, Table};
 use crate::{layout, project, records, report, time};
 
 /// Rows of one page of a [`Listing`].
 pub const PAGE: usize = 256;
-
-/// One experiment as people compare it. `docs/record-format.md` documents the JSON.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Row {
-    /// The experiment's id.
-    pub id: String,
-    /// A name given by the user.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// How it stands.
-    pub status: Status,
-    /// RFC 3339, UTC.
-    pub started: String,
-    /// RFC 3339, UTC; none while it runs.
-    pub ended: Option<String>,
-    /// Seconds; none while it runs.
-    pub duration: Option<f64>,
-    /// The script.
-    pub script: Option<String>,
-    /// The exception that ended it, and the first line of its message.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub problem: Option<String>,
-    /// Values by name.
-    pub parameters: BTreeMap<String, Value>,
-    /// The last values by name.
-    pub metrics: BTreeMap<String, Value>,
-}
-
-impl Row {
-    /// Seconds from start to end; none where either is no time.
-    pub(crate) fn duration(started: &str, ended: Option<&str>) -> Option<f64> {
-        let (start, end) = (time::parse(started)?, time::parse(ended?)?);
-        #[expect(clippy::cast_precision_loss, reason = "no run lasts 2^53 milliseconds")]
-        Some(end.saturating_sub(start) as f64 / 1000.0)
-    }
-
-    fn of_record(record: Record) -> Self {
-        Self {
-            duration: Self::duration(&record.started, Some(&record.ended)),
-            id: record.id,
-            name: record.name,
-            status: record.status,
-            started: record.started,
-            ended: Some(record.ended),
-            script: record.code.script,
-            problem: record.problem,
-            parameters: record.parameters.into_iter().map(|(name, parameter)| (name, parameter.value)).collect(),
-            metrics: record.metrics.into_iter().map(|(name, metric)| (name, metric.last.to_json())).collect(),
-        }
-    }
-
-    fn of_state(state: State, status: Status) -> Option<Self> {
-        let metrics = state.named_metrics();
-        let started = state.started?;
-        Some(Self {
-            id: started.id,
-            name: started.name,
-            status,
-            started: time::format(started.time),
-            ended: None,
-            duration: None,
-            script: started.script,
-            problem: None,
-            parameters: state.parameters.into_iter().map(|(name, set)| (name, set.value)).collect(),
-            metrics: metrics.into_iter().map(|(name, metric)| (name, metric.last.to_json())).collect(),
-        })
-    }
-}
 
 /// Rows given out a page at a time.
 pub struct Listing {
@@ -109,14 +44,19 @@ impl Listing {
     }
 }
 
-/// The experiments that a selector names, oldest first; all without one.
+/// The experiments that are asked for.
 ///
 /// # Errors
-/// Outside a project, and for selectors that name nothing or too much.
-pub fn query(ports: &Ports, selector: Option<&str>) -> Result<Listing> {
+/// Outside a project, for selectors that name nothing or too much, and for conditions that don't follow the grammar.
+pub fn query(ports: &Ports, request: &Request) -> Result<Listing> {
     project::require(ports)?;
-    let history = History::open(ports)?;
-    let chosen = history.choose(ports, selector)?.into_iter();
+    // What can't be understood is told before anything is read.
+    let query = Query::parse(request, Some(ports.clock.now()))?;
+    let mut history = History::open(ports)?;
+    if let Some(selector) = &request.selector {
+        history.entries = history.choose(ports, selector)?;
+    }
+    let chosen = history.select(&query, &mut |message, hints| ports.progress.warn(message, hints))?.into_iter();
     Ok(Listing { history, chosen })
 }
 
@@ -186,9 +126,16 @@ impl History {
         }
     }
 
-    /// Those that a selector names, oldest first; all without one.
-    fn choose(&self, ports: &Ports, selector: Option<&str>) -> Result<Vec<Entry>> {
-        let Some(selector) = selector else { return Ok(self.entries.clone()) };
+    /// Those that a query asks for, in its order.
+    fn select(&self, query: &Query, warn: &mut dyn FnMut(&str, &[String])) -> Result<Vec<Entry>> {
+        if query.is_plain() {
+            return Ok(self.entries.clone());
+        }
+        Ok(query.select(self, warn)?.into_iter().map(|at| self.entries[at]).collect())
+    }
+
+    /// Those that a selector names, oldest first.
+    fn choose(&self, ports: &Ports, selector: &str) -> Result<Vec<Entry>> {
         let namings = self.entries.iter().map(|entry| self.naming(*entry)).collect::<Result<Vec<_>>>()?;
         // Those that can't be read are there all the same: a prefix that fits one of them too is ambiguous.
         let unreadable = self.saved.unreadable().iter().map(|(id, _)| Candidate { id, name: None });
@@ -205,7 +152,7 @@ impl History {
 
     /// The one row that a selector names.
     fn one(&self, ports: &Ports, selector: &str) -> Result<Row> {
-        match self.choose(ports, Some(selector))?[..] {
+        match self.choose(ports, selector)?[..] {
             [one] => self.row(one)?.ok_or_else(|| selector::unknown(selector)),
             ref several => Err(self::several(selector, several.len())),
         }
@@ -224,11 +171,37 @@ impl History {
     }
 }
 
+impl Subjects for History {
+    fn each(&self, visit: &mut dyn FnMut(usize, &dyn Subject) -> ControlFlow<()>) -> Result<()> {
+        // Segment by segment, whatever the order in time: of a million experiments not all are held at once.
+        let mut by_place: Vec<(At, usize)> = Vec::new();
+        for (position, entry) in self.entries.iter().enumerate() {
+            match entry {
+                Entry::Saved(at) => by_place.push((*at, position)),
+                Entry::Unsaved(at) => {
+                    if visit(position, &self.unsaved[*at]).is_break() {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        by_place.sort_unstable();
+        for (at, position) in by_place {
+            if self.saved.look(at, |summary| visit(position, &summary))?.is_break() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+
 /// The same from records alone: JSON texts, one after the other.
 ///
 /// # Errors
-/// For a record that can't be read, and for selectors that name nothing or too much.
-pub fn rows(records: &[u8], selector: Option<&str>) -> Result<String> {
+/// For a record that can't be read, for selectors that name nothing or too much, and for conditions that don't follow the
+/// grammar.
+pub fn rows(records: &[u8], request: &Request, now: Option<u64>) -> Result<String> {
+    let query = Query::parse(request, now)?;
     let mut rows = Vec::new();
     for text in serde_json::Deserializer::from_slice(records).into_iter::<Box<serde_json::value::RawValue>>() {
         let text =
@@ -236,10 +209,11 @@ pub fn rows(records: &[u8], selector: Option<&str>) -> Result<String> {
         rows.push(Row::of_record(Record::parse(text.get().as_bytes())?));
     }
     sort(&mut rows);
-    if let Some(selector) = selector {
+    if let Some(selector) = &request.selector {
         rows = choose(rows, selector, &mut |_| {})?;
     }
-    to_json(&rows)
+    let chosen = query.select(rows.as_slice(), &mut |_, _| {})?;
+    to_json(&chosen.into_iter().map(|at| &rows[at]).collect::<Vec<_>>())
 }
 
 /// The one saved experiment that a selector names: its record and its commit.
@@ -343,7 +317,7 @@ fn choose(rows: Vec<Row>, selector: &str, note: &mut dyn FnMut(String)) -> Resul
     Ok(rows.into_iter().filter(|row| chosen.contains(&row.id)).collect())
 }
 
-fn to_json(rows: &[Row]) -> Result<String> {
+fn to_json(rows: &[impl Serialize]) -> Result<String> {
     serde_json::to_string(rows)
         .map_err(|error| Failure::new(FailureKind::Unreadable, format!("The rows can't be written: {error}")))
 }

@@ -16,6 +16,7 @@
 //! | [`catalogue`] | which experiments are saved, whatever holds them |
 //! | [`notes`] | what is said of experiments after their end |
 //! | [`summary`] | what comparing experiments needs of each, kept in columns and derived again at need |
+//! | [`row`] | one experiment as people compare it |
 //! | [`history`] | rows and selectors over records |
 //! | [`models`] | which model `load_model` means |
 //! | [`dataset`] | the project's data: adding, comparing, bringing back, and what of it a run used |
@@ -53,11 +54,13 @@ pub mod output;
 pub mod parameters;
 pub mod ports;
 pub mod project;
+pub mod query;
 pub mod record;
 pub mod records;
 pub mod redact;
 pub mod report;
 pub mod reproduction;
+pub mod row;
 pub mod run;
 #[cfg(test)]
 mod scenarios;

@@ -1,5 +1,6 @@
 //! Numbers as exact as they were given, and what is kept of a metric's history.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use serde_json::{Number as JsonNumber, Value};
@@ -93,12 +94,49 @@ impl Number {
         }
     }
 
-    /// By value; a NaN is neither less nor more than anything.
+    /// By value, exactly; a NaN is neither less nor more than anything.
     pub fn compare(&self, other: &Self) -> Option<Ordering> {
         match (self, other) {
             (Self::Integer(a), Self::Integer(b)) => Some(a.cmp(b)),
-            (a, b) => a.as_f64().partial_cmp(&b.as_f64()),
+            (Self::Float(a), Self::Float(b)) => a.partial_cmp(b),
+            (Self::Float(a), b) => b.compare_to_float(*a).map(Ordering::reverse),
+            (a, Self::Float(b)) => a.compare_to_float(*b),
+            (a, b) => Some(compare_digits(&a.digits(), &b.digits())),
         }
+    }
+
+    /// The same of an integer.
+    fn compare_to_float(&self, float: f64) -> Option<Ordering> {
+        if float.is_infinite() {
+            return 0.0.partial_cmp(&float);
+        }
+        // Rounding an integer to a double keeps the order of what it leaves apart; what it makes equal is a whole number.
+        let order = self.as_f64().partial_cmp(&float)?;
+        Some(order.then_with(|| compare_digits(&self.digits(), &format!("{float:.0}"))))
+    }
+
+    fn digits(&self) -> Cow<'_, str> {
+        match self {
+            Self::Float(value) => format!("{value:.0}").into(),
+            Self::Integer(value) => value.to_string().into(),
+            Self::Digits(digits) => digits.into(),
+        }
+    }
+}
+
+/// Compares integers by their digits.
+fn compare_digits(a: &str, b: &str) -> Ordering {
+    fn parts(text: &str) -> (bool, &str) {
+        let unsigned = text.strip_prefix('-').unwrap_or(text).trim_start_matches('0');
+        (text.starts_with('-') && !unsigned.is_empty(), unsigned)
+    }
+    let ((a_negative, a), (b_negative, b)) = (parts(a), parts(b));
+    let magnitude = (a.len(), a).cmp(&(b.len(), b));
+    match (a_negative, b_negative) {
+        (false, false) => magnitude,
+        (true, true) => magnitude.reverse(),
+        (true, false) => Ordering::Less,
+        (false, true) => Ordering::Greater,
     }
 }
 
@@ -150,6 +188,29 @@ mod tests {
         let digits = Number::Digits("123456789012345678901234567890".into());
         assert_eq!(digits.to_json().to_string(), "123456789012345678901234567890");
         assert_eq!(Number::from_json(&digits.to_json()), Some(digits));
+    }
+
+    #[test]
+    fn numbers_are_compared_exactly() {
+        let digits = |text: &str| Number::Digits(text.into());
+        let two_53 = 9_007_199_254_740_992.0;
+        for (a, order, b) in [
+            (Number::Integer((1 << 53) + 1), Ordering::Greater, Number::Float(two_53)),
+            (Number::Float(two_53), Ordering::Equal, Number::Integer(1 << 53)),
+            (Number::Float(-0.0), Ordering::Equal, Number::Integer(0)),
+            (Number::Float(0.5), Ordering::Greater, Number::Integer(0)),
+            (digits("18446744073709551617"), Ordering::Greater, digits("18446744073709551616")),
+            (digits("-18446744073709551617"), Ordering::Less, digits("-18446744073709551616")),
+            (digits("18446744073709551617"), Ordering::Greater, Number::Float(18_446_744_073_709_551_616.0)),
+            (digits("18446744073709551616"), Ordering::Greater, Number::Integer(i64::MAX)),
+            (digits(&"9".repeat(400)), Ordering::Less, Number::Float(f64::INFINITY)),
+            (digits(&"9".repeat(400)), Ordering::Greater, Number::Float(f64::MAX)),
+            (Number::Float(f64::NEG_INFINITY), Ordering::Less, digits("-18446744073709551616")),
+        ] {
+            assert_eq!(a.compare(&b), Some(order), "{a:?} {b:?}");
+            assert_eq!(b.compare(&a), Some(order.reverse()), "{b:?} {a:?}");
+        }
+        assert_eq!(Number::Integer(1).compare(&Number::Float(f64::NAN)), None);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::metrics::Number;
 use crate::parameters::{Parameter, Source};
 use crate::ports::Standing;
 use crate::project;
+use crate::query::Request;
 use crate::record::{Record, Status};
 use crate::run::{Options, Run};
 use crate::testing::World;
@@ -63,7 +64,7 @@ fn recover(world: &World) -> Recovery {
 }
 
 fn rows(world: &World, selector: Option<&str>) -> Vec<Value> {
-    let mut listing = history::query(&world.ports(), selector).unwrap();
+    let mut listing = history::query(&world.ports(), &Request::of(selector)).unwrap();
     let mut rows = Vec::new();
     while let Some(page) = listing.next_page().unwrap() {
         rows.extend(serde_json::from_str::<Vec<Value>>(&page).unwrap());
@@ -359,7 +360,10 @@ fn selectors_name_running_and_saved_experiments() {
     assert_eq!(rows(&world, Some("@"))[0]["id"], json!(second.id()));
     assert_eq!(rows(&world, Some("@"))[0]["status"], "running");
     assert_eq!(rows(&world, Some("@~1"))[0]["id"], json!(first.id));
-    assert_eq!(history::query(&world.ports(), Some("beef")).err().unwrap().kind, FailureKind::UnknownExperiment);
+    assert_eq!(
+        history::query(&world.ports(), &Request::of(Some("beef"))).err().unwrap().kind,
+        FailureKind::UnknownExperiment
+    );
 }
 
 #[test]
@@ -370,11 +374,12 @@ fn rows_are_the_same_from_record_bytes_alone() {
         let finished = lively(&world).finish(Status::Finished, None).unwrap();
         records.extend(world.tree_of(&finished.commit)[&layout::record(&finished.id)].clone());
     }
-    let alone: Vec<Value> = serde_json::from_str(&history::rows(&records, None).unwrap()).unwrap();
+    let alone: Vec<Value> = serde_json::from_str(&history::rows(&records, &Request::of(None), None).unwrap()).unwrap();
     assert_eq!(alone, rows(&world, None));
-    let one: Vec<Value> = serde_json::from_str(&history::rows(&records, Some("@~2")).unwrap()).unwrap();
+    let one: Vec<Value> =
+        serde_json::from_str(&history::rows(&records, &Request::of(Some("@~2")), None).unwrap()).unwrap();
     assert_eq!(one, rows(&world, Some("@~2")));
-    assert_eq!(history::rows(b"{} nonsense", None).unwrap_err().kind, FailureKind::Unreadable);
+    assert_eq!(history::rows(b"{} nonsense", &Request::of(None), None).unwrap_err().kind, FailureKind::Unreadable);
 }
 
 #[test]

@@ -54,12 +54,14 @@ pub struct Failure {
     pub message: String,
     /// What to do, most useful first.
     pub hints: Vec<String>,
+    /// Where the mistake is in a text that was given: a line of the text, and one with carets below the place.
+    pub excerpt: Option<String>,
 }
 
 impl Failure {
     /// A failure with one hint.
     pub fn new(kind: FailureKind, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hints: vec![hint.into()] }
+        Self { kind, message: message.into(), hints: vec![hint.into()], excerpt: None }
     }
 
     /// The sandbox ended where it should have answered.
@@ -101,7 +103,7 @@ impl From<types::Failure> for Failure {
             types::FailureKind::Denied => FailureKind::Denied,
             types::FailureKind::Unavailable => FailureKind::Unavailable,
         };
-        Self { kind, message: failure.message, hints: failure.hints }
+        Self { kind, message: failure.message, hints: failure.hints, excerpt: failure.excerpt }
     }
 }
 
@@ -111,7 +113,7 @@ impl From<crate::capabilities::Error> for Failure {
             crate::capabilities::Error::Denied(_) => FailureKind::Denied,
             _ => FailureKind::Unavailable,
         };
-        Self { kind, message: error.to_string(), hints: Vec::new() }
+        Self { kind, message: error.to_string(), hints: Vec::new(), excerpt: None }
     }
 }
 

@@ -23,6 +23,6 @@ pub use engine::{COMPONENT, imports};
 pub use failure::{Failure, FailureKind, Warning};
 pub use tracker::{
     AddOptions, Addition, Created, DataSource, Declared, FinishedRun, Loaded, Measurement, ModelLocation, Number,
-    Omissions, Outcome, OutputStream, Packed, Pages, Parameter, Problem, Recovered, Recovery, Resolution, RunOptions,
-    Source, Tracker, discover,
+    Omissions, Outcome, OutputStream, Packed, Pages, Parameter, Problem, Recovered, Recovery, Request, Resolution,
+    RunOptions, Source, Tracker, discover,
 };

@@ -26,6 +26,7 @@ mod reproduction;
 pub use data::{AddOptions, Addition, DataSource};
 pub use reproduction::{Loaded, Omissions, Packed};
 
+pub use crate::bindings::generated::aurum::tracker::types::Request;
 pub use crate::bindings::generated::exports::aurum::tracker::experiments::{
     Declared, FinishedRun, Measurement, ModelLocation, Number, Outcome, OutputStream, Parameter, Problem, Resolution,
     RunOptions, Source,
@@ -55,6 +56,13 @@ pub struct Recovered {
     pub commit: String,
     /// The tag on it.
     pub tag: String,
+}
+
+/// Everything, oldest first.
+impl Default for Request {
+    fn default() -> Self {
+        Self { selector: None, condition: None, sort: None, limit: None }
+    }
 }
 
 /// What came of `recover`.
@@ -271,22 +279,23 @@ impl Tracker {
         }
     }
 
-    /// The experiments that a selector names, all without one: pages of rows, each a JSON array.
+    /// The experiments that are asked for: pages of rows, each a JSON array.
     ///
     /// # Errors
-    /// For selectors that name nothing or too much.
-    pub fn query(&mut self, selector: Option<&str>) -> Result<Pages<'_>> {
+    /// For selectors that name nothing or too much, and for conditions that don't follow the grammar.
+    pub fn query(&mut self, request: &Request) -> Result<Pages<'_>> {
         let listing =
-            self.call(|sandbox| sandbox.core.aurum_tracker_history().call_query(&mut sandbox.store, selector))?;
+            self.call(|sandbox| sandbox.core.aurum_tracker_history().call_query(&mut sandbox.store, request))?;
         Ok(Pages { tracker: self, listing: Some(listing) })
     }
 
-    /// The rows of records given as bytes.
+    /// The rows of records given as bytes. Ages in the condition count back from `now`, in milliseconds since 1970.
     ///
     /// # Errors
-    /// For records that can't be read, and selectors that name nothing or too much.
-    pub fn rows(&mut self, records: &[u8], selector: Option<&str>) -> Result<String> {
-        self.call(|sandbox| sandbox.core.aurum_tracker_view().call_rows(&mut sandbox.store, records, selector))
+    /// For records that can't be read, for selectors that name nothing or too much, and for conditions that don't follow the
+    /// grammar.
+    pub fn rows(&mut self, records: &[u8], request: &Request, now: Option<u64>) -> Result<String> {
+        self.call(|sandbox| sandbox.core.aurum_tracker_view().call_rows(&mut sandbox.store, records, request, now))
     }
 
     /// What the calls since the last time want the user to know.

@@ -25,7 +25,9 @@ pub(crate) fn raise(py: Python<'_>, failure: &Failure) -> PyErr {
         | FailureKind::Internal => "AurumError",
     };
     let error = || {
-        let text = explained(&failure.message, &failure.hints);
+        let shown = failure.excerpt.iter().flat_map(|excerpt| excerpt.lines());
+        let message = shown.fold(failure.message.clone(), |text, line| format!("{text}\n  {line}"));
+        let text = explained(&message, &failure.hints);
         py.import("aurum._errors")?.getattr(class)?.call1((text,))
     };
     error().map_or_else(|error| error, PyErr::from_value)

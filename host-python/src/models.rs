@@ -91,7 +91,7 @@ pub(crate) fn load_model<'py>(py: Python<'py>, name: &str, experiment: Option<&s
     PyBytes::new_with(py, size, |bytes| {
         py.detach(|| file.read_exact(bytes)).map_err(|error| {
             let message = format!("The model `{name}` of {} can't be read: {error}", location.experiment);
-            raise(py, &Failure { kind: FailureKind::Unavailable, message, hints: Vec::new() })
+            raise(py, &Failure { kind: FailureKind::Unavailable, message, hints: Vec::new(), excerpt: None })
         })
     })
 }

@@ -1,6 +1,6 @@
 //! The experiments there are.
 
-use aurum_host::{Failure, FailureKind};
+use aurum_host::{Failure, FailureKind, Request};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFloat, PyList};
 use serde_json::Value;
@@ -15,6 +15,9 @@ use crate::{process, values, warn};
 /// Args:
 ///     selector: Which ones: an id, a unique prefix of one, a tag, a name, `@` for the latest, `@~1` for the one before it, or
 ///         several of these with commas between. All without it.
+///     where: What they have to meet, as `au metrics --where` has it: `"accuracy > 0.9 and status = finished"`.
+///     sort: The metric, parameter or other name to sort by, with a `-` before it for the greatest first.
+///     limit: How many at most: the first ones if they are sorted, else the newest.
 ///
 /// Returns:
 ///     A dict for each experiment: `id`, `status`, `started`, `ended`, `script`, `parameters`, `metrics` and more.
@@ -23,12 +26,19 @@ use crate::{process, values, warn};
 ///     NotAProjectError: Outside of a project.
 ///     UnknownExperimentError: If no experiment answers to the selector.
 ///     AmbiguousExperimentError: If more than one does.
+///     AurumError: If `where` or `sort` can't be understood.
 ///
 /// Example:
-///     >>> best = max(aurum.metrics(), key=lambda row: row["metrics"]["accuracy"])
+///     >>> [best] = aurum.metrics(where="status = finished", sort="-accuracy", limit=1)
 #[pyfunction]
-#[pyo3(signature = (selector=None))]
-pub(crate) fn metrics<'py>(py: Python<'py>, selector: Option<&str>) -> PyResult<Bound<'py, PyList>> {
+#[pyo3(signature = (selector=None, *, r#where=None, sort=None, limit=None))]
+pub(crate) fn metrics<'py>(
+    py: Python<'py>,
+    selector: Option<String>,
+    r#where: Option<String>,
+    sort: Option<String>,
+    limit: Option<u32>,
+) -> PyResult<Bound<'py, PyList>> {
     let refused = |kind, message: &str, hint: &str| Err(raise(py, &Failure::new(kind, message, hint)));
     if !process::is_own() {
         let hint = "Read them before the process forks";
@@ -39,8 +49,9 @@ pub(crate) fn metrics<'py>(py: Python<'py>, selector: Option<&str>) -> PyResult<
         return refused(FailureKind::NotAProject, &why, &hint);
     }
     let site = site(py);
+    let request = Request { selector, condition: r#where, sort, limit };
     let (pages, warnings) = long(py, |session| {
-        let pages = session.with_tracker(site, |tracker| tracker.query(selector)?.collect::<Result<Vec<_>, _>>());
+        let pages = session.with_tracker(site, |tracker| tracker.query(&request)?.collect::<Result<Vec<_>, _>>());
         (pages, session.take_warnings())
     });
     warn::pass_on(py, &warnings);
@@ -48,7 +59,7 @@ pub(crate) fn metrics<'py>(py: Python<'py>, selector: Option<&str>) -> PyResult<
     for page in pages.map_err(|failure| raise(py, &failure))? {
         let page = serde_json::from_str::<Vec<Value>>(&page).map_err(|error| {
             let message = format!("The experiments can't be read: {error}");
-            raise(py, &Failure { kind: FailureKind::Internal, message, hints: Vec::new() })
+            raise(py, &Failure { kind: FailureKind::Internal, message, hints: Vec::new(), excerpt: None })
         })?;
         for row in page {
             rows.append(row_to_python(py, &row)?)?;

@@ -5,8 +5,8 @@ export function end(answer) {
     console.log(answer());
   } catch (error) {
     // What a component throws carries the failure of `wit/types.wit`; the ES module throws it told already.
-    const { message, hints = [] } = error.payload ?? error;
-    console.error([`error: ${message}`, ...hints.map((hint) => `hint: ${hint}`)].join('\n'));
+    const { message, excerpt, hints = [] } = error.payload ?? error;
+    console.error([`error: ${message}`, ...(excerpt?.split('\n').map((line) => `  ${line}`) ?? []), ...hints.map((hint) => `hint: ${hint}`)].join('\n'));
     process.exitCode = 1;
   }
 }

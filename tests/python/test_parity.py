@@ -22,7 +22,8 @@ ASK_PYTHON = """
 import json, math, sys
 import aurum
 try:
-    rows = aurum.metrics(*sys.argv[1:])
+    selector, where, sort, limit = [word or None for word in [*sys.argv[1:], "", "", "", ""][:4]]
+    rows = aurum.metrics(selector, where=where, sort=sort, limit=limit and int(limit))
 except aurum.AurumError as error:
     sys.exit(f"error: {error}")
 def word(value):
@@ -131,6 +132,31 @@ def test_every_host_gives_the_same_rows(recorded: AuEnv, ask: Ask) -> None:
     for selector in [(), *((selector,) for selector in selectors)]:
         expected = recorded.au("metrics", "--json", *selector).ok().stdout
         assert exact(ask(recorded, *selector).ok().stdout) == exact(expected), selector
+
+
+CONDITIONS = [
+    ("odd = 9007199254740993 and seed != 9007199254740992", "", ""),
+    ("'précision ☃ 🚀' > 0.3 or nothing = nan", "-duration", ""),
+    ("started >= 1h ago and script ~ *deux.py", "", ""),
+    ("not status = failed", "-started", "1"),
+    ("", "loss", "2"),
+]
+
+
+@pytest.mark.parametrize(("condition", "sort", "limit"), CONDITIONS)
+def test_every_host_finds_the_same(recorded: AuEnv, ask: Ask, condition: str, sort: str, limit: str) -> None:
+    options = {"--where": condition, "--sort": sort, "--limit": limit}
+    given = [word for option, value in options.items() if value for word in (option, value)]
+    expected = json.loads(recorded.au("metrics", "--json", *given).ok().stdout)
+    assert 0 < len(expected) < 3
+    assert json.loads(ask(recorded, "", condition, sort, limit).ok().stdout) == expected
+
+
+@pytest.mark.parametrize("condition", ["précision & x", "status = finishd", "started > 7d", "'☃ 🚀"])
+def test_a_mistake_is_shown_at_the_same_place(recorded: AuEnv, ask: Ask, condition: str) -> None:
+    expected = recorded.au("metrics", "--where", condition).failed(2, "error: ", condition, "^", "hint: ")
+    answer = ask(recorded, "", condition)
+    assert (answer.code, answer.stdout, answer.stderr) == (1, "", expected.stderr)
 
 
 def test_the_rows_are_worth_comparing(recorded: AuEnv) -> None:

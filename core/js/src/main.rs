@@ -13,6 +13,7 @@
 //! initSync({ module: readFileSync("aurum_bg.wasm") });
 //!
 //! rows(records, "@");  // `records`: a Uint8Array of `record.json` texts, one after the other. Answers JSON text.
+//! rows(records, undefined, "accuracy > 0.9 and started >= 2d ago", "-accuracy", 20, Date.now());
 //! ```
 //!
 //! The rows are text because JavaScript's numbers would round the integers in them; `JSON.parse` does where that is no harm.

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use super::Component;
-use super::aurum::tracker::types::{Failure as WitFailure, FailureKind as WitKind};
+use super::aurum::tracker::types::{Failure as WitFailure, FailureKind as WitKind, Request as WitRequest};
 use super::exports::aurum::tracker::{datasets, experiments, history, project, reproduction, view};
 use super::ports_impl::ports;
 use crate::completion::{self, Finished};
@@ -14,6 +14,7 @@ use crate::metrics::Number;
 use crate::models::{self, Found};
 use crate::parameters::{self, Declared, Parameter, Source};
 use crate::ports::{ByteStream, Destination, Place};
+use crate::query::Request;
 use crate::record::Status;
 use crate::reproduction::load::{self, Loaded};
 use crate::reproduction::pack::{self, Package, Without};
@@ -40,7 +41,13 @@ impl From<Failure> for WitFailure {
             FailureKind::Denied => WitKind::Denied,
             FailureKind::Unavailable => WitKind::Unavailable,
         };
-        Self { kind, message: failure.message, hints: failure.hints }
+        Self { kind, message: failure.message, hints: failure.hints, excerpt: failure.excerpt }
+    }
+}
+
+impl From<WitRequest> for Request {
+    fn from(WitRequest { selector, condition, sort, limit }: WitRequest) -> Self {
+        Self { selector, condition, sort, limit }
     }
 }
 
@@ -219,8 +226,8 @@ pub(crate) struct Listing(RefCell<crate::history::Listing>);
 impl history::Guest for Component {
     type Listing = Listing;
 
-    fn query(selector: Option<String>) -> Result<history::Listing, WitFailure> {
-        let listing = crate::history::query(&ports(), selector.as_deref())?;
+    fn query(request: WitRequest) -> Result<history::Listing, WitFailure> {
+        let listing = crate::history::query(&ports(), &request.into())?;
         Ok(history::Listing::new(Listing(RefCell::new(listing))))
     }
 
@@ -236,8 +243,8 @@ impl history::GuestListing for Listing {
 }
 
 impl view::Guest for Component {
-    fn rows(records: Vec<u8>, selector: Option<String>) -> Result<String, WitFailure> {
-        Ok(crate::history::rows(&records, selector.as_deref())?)
+    fn rows(records: Vec<u8>, request: WitRequest, now: Option<u64>) -> Result<String, WitFailure> {
+        Ok(crate::history::rows(&records, &request.into(), now)?)
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod cell;
 mod segment;
+mod subject;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -16,9 +17,10 @@ pub use table::{At, Table};
 
 use std::collections::BTreeMap;
 
-use crate::history::Row;
+use crate::dataset::usage::State as DataState;
 use crate::id::Key;
 use crate::record::{Record, Status};
+use crate::row::Row;
 use crate::time;
 
 /// What a column holds: the first character of its key.
@@ -54,12 +56,6 @@ impl<'a> Summary<'a> {
     /// A metric's last value.
     pub fn metric(&self, name: &str) -> Option<Cell<'a>> {
         self.segment.cell(METRIC, name, self.row)
-    }
-
-    /// Datasets: names, and digests where these are known.
-    pub fn datasets(&self) -> impl Iterator<Item = (&'a str, Option<&'a str>)> {
-        let of_data = |(kind, name, cell): (char, &'a str, Cell<'a>)| (kind == DATASET).then(|| (name, cell.as_text()));
-        self.segment.cells(self.row).filter_map(of_data)
     }
 
     /// A model: its digest and its size in bytes.
@@ -104,6 +100,9 @@ impl<'a> Summary<'a> {
             problem: self.text("problem").map(str::to_owned),
             parameters: BTreeMap::new(),
             metrics: BTreeMap::new(),
+            // What conditions ask for, they have from the summary itself.
+            datasets: Vec::new(),
+            models: Vec::new(),
         };
         row.duration = Row::duration(&row.started, row.ended.as_deref());
         for (kind, name, cell) in self.segment.cells(self.row) {
@@ -138,11 +137,10 @@ fn cells(record: &Record) -> Vec<(char, &str, Cell<'_>)> {
     cells.extend(texts.into_iter().filter_map(|(name, text)| Some((FIELD, name, Cell::text(text.as_ref()?)))));
     cells.extend(record.parameters.iter().map(|(name, set)| (PARAMETER, name.as_str(), Cell::of_json(&set.value))));
     cells.extend(record.metrics.iter().map(|(name, metric)| (METRIC, name.as_str(), Cell::of_number(&metric.last))));
+    // Data that was missing, the run did not have.
+    let had = record.datasets.iter().filter(|(_, usage)| usage.state != DataState::Missing);
     cells.extend(
-        record
-            .datasets
-            .iter()
-            .map(|(name, usage)| (DATASET, name.as_str(), usage.digest.as_deref().map_or(Cell::Null, Cell::text))),
+        had.map(|(name, usage)| (DATASET, name.as_str(), usage.digest.as_deref().map_or(Cell::Null, Cell::text))),
     );
     cells.extend(
         record

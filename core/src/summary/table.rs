@@ -20,11 +20,11 @@ use crate::{layout, records};
 /// Of the cached bytes and of what is derived from records: another version's are read again.
 const VERSION: &str = concat!("1 ", env!("CARGO_PKG_VERSION"));
 const MANIFEST: &str = "manifest";
-/// Bytes of segments that are held at once: those of some hundred thousand experiments.
-const MOST_BYTES: usize = 96 << 20;
+/// Bytes of segments that are held at once: those of about a million experiments.
+const MOST_BYTES: usize = 160 << 20;
 
 /// Where a summary is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct At {
     segment: u32,
     row: u32,

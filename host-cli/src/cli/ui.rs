@@ -71,7 +71,7 @@ impl<'a> Ui<'a> {
         match error {
             Error::Failures(failures) => {
                 for failure in failures {
-                    self.talk(Level::Error, &failure.message, &failure.hints);
+                    self.tell(Level::Error, &failure.message, failure.excerpt.as_deref(), &failure.hints);
                 }
             }
             Error::Output(error) => self.talk(Level::Error, &format!("The answer can't be written: {error}"), &[]),
@@ -107,9 +107,13 @@ impl<'a> Ui<'a> {
     }
 
     /// After the answer so far. A failure to talk is not worth failing for, and there is nowhere left to tell it.
-    fn talk(&mut self, level: Level, message: &str, hints: &[String]) {
+    fn tell(&mut self, level: Level, message: &str, excerpt: Option<&str>, hints: &[String]) {
         _ = self.out.flush();
-        _ = error::write(self.err, level, message, hints, self.err_palette);
+        _ = error::write(self.err, level, message, excerpt, hints, self.err_palette);
+    }
+
+    fn talk(&mut self, level: Level, message: &str, hints: &[String]) {
+        self.tell(level, message, None, hints);
     }
 }
 

@@ -3,7 +3,7 @@ use crate::cli::args::EXIT_STATUS;
 use crate::cli::render::table::{self, Choice};
 use crate::cli::render::{Row, json};
 use crate::cli::ui::Ui;
-use crate::{Failure, Tracker};
+use crate::{Failure, Request, Tracker};
 
 /// Columns that are named when they don't fit; of the rest their number is told.
 const NAMED: usize = 6;
@@ -13,6 +13,10 @@ const NAMED: usize = 6;
 /// Shows one row a run, oldest first, runs that are still going on included. Of several runs, only those parameters are
 /// shown that differ between them. Columns for which the terminal has no room are left out and named.
 ///
+/// `--where` has the whole language that `docs/queries.md` describes: `=`, `!=`, `<`, `<=`, `>`, `>=`, `~` for text that has
+/// another in it, `NAME in (A, B)`, `exists NAME`, `and`, `or`, `not` and parentheses, over metrics, parameters and what Aurum
+/// knows itself: id, name, status, started, ended, duration, script, problem, data, model, tag.
+///
 /// A status of `lost` means that the run's process is gone and that its record is not written yet: `au recover` does it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = examples())]
@@ -21,6 +25,15 @@ pub(crate) struct MetricsArgs {
     /// the latest, `@~N` for the Nth before it, or several of these with commas between
     #[arg(value_name = "SELECTOR")]
     selectors: Vec<String>,
+    /// Show those alone that meet a condition, such as `accuracy > 0.9 and lr < 0.1`
+    #[arg(long = "where", value_name = "CONDITION", allow_hyphen_values = true)]
+    condition: Option<String>,
+    /// Sort by a metric, a parameter or another name, with a `-` before it for the greatest first
+    #[arg(long, value_name = "[-]NAME", allow_hyphen_values = true)]
+    sort: Option<String>,
+    /// Show so many at most: the first ones if they are sorted, else the newest
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    limit: Option<u32>,
     /// Show every column, however wide the table gets
     #[arg(long)]
     all: bool,
@@ -37,6 +50,12 @@ Examples:
   au metrics acfdf6cd           One of them, by the beginning of its id
   au metrics acfdf6cd,280459c5  Two of them; a space between does as well
   au metrics @~1 @              The latest and the one before it
+  au metrics --sort -accuracy --limit 5
+                                The five best
+  au metrics --where 'accuracy > 0.9 and lr < 0.1 and status = finished'
+                                Those that meet a condition
+  au metrics --where 'started >= 2d ago and data = adult'
+                                Those of the last two days that had these data
   au metrics --all | less -S    Every column, to scroll through
   au metrics --json | jq .      For programs
 
@@ -45,8 +64,11 @@ Examples:
 }
 
 pub(crate) fn metrics(ui: &mut Ui<'_>, tracker: &mut Tracker, args: &MetricsArgs) -> Result<()> {
-    let pages = tracker.query(selector(&args.selectors).as_deref())?;
-    if args.json { show_json(ui, pages) } else { show_table(ui, pages, args.all) }
+    let MetricsArgs { condition, sort, limit, .. } = args;
+    let selector = selector(&args.selectors);
+    let request = Request { selector, condition: condition.clone(), sort: sort.clone(), limit: *limit };
+    let pages = tracker.query(&request)?;
+    if args.json { show_json(ui, pages) } else { show_table(ui, pages, args.all, condition.is_some()) }
 }
 
 fn selector(given: &[String]) -> Option<String> {
@@ -61,10 +83,19 @@ fn show_json(ui: &mut Ui<'_>, pages: impl Iterator<Item = Result<String, Failure
     Ok(array.end()?)
 }
 
-fn show_table(ui: &mut Ui<'_>, pages: impl Iterator<Item = Result<String, Failure>>, all: bool) -> Result<()> {
+fn show_table(
+    ui: &mut Ui<'_>,
+    pages: impl Iterator<Item = Result<String, Failure>>,
+    all: bool,
+    conditional: bool,
+) -> Result<()> {
     let mut rows = Vec::new();
     for page in pages {
         rows.extend(Row::page(&page?)?);
+    }
+    if rows.is_empty() && conditional {
+        ui.note("No experiment meets the condition", &[]);
+        return Ok(());
     }
     if rows.is_empty() {
         let hint = "Run a script that says `import aurum as au` and, at its end, `au.register_metric(accuracy=0.9)`";
@@ -121,10 +152,12 @@ mod tests {
 
     #[test]
     fn an_empty_project_is_told_on_stderr_alone() {
-        let (result, out, err) = shown(|ui| show_table(ui, std::iter::empty(), false));
+        let (result, out, err) = shown(|ui| show_table(ui, std::iter::empty(), false, false));
         assert!(result.is_ok() && out.is_empty());
         assert!(err.starts_with("No experiments yet\nhint: Run a script that says `import aurum as au`"), "{err}");
         assert_eq!(shown(|ui| show_json(ui, std::iter::empty())).1, "[]\n");
+        let (_, out, err) = shown(|ui| show_table(ui, std::iter::empty(), false, true));
+        assert_eq!((&*out, &*err), ("", "No experiment meets the condition\n"));
     }
 
     #[test]
@@ -132,7 +165,7 @@ mod tests {
         let narrow = |all| {
             shown(|ui| {
                 ui.screen = Screen { width: Some(56), ..Screen::default() };
-                show_table(ui, std::iter::once(page(r#"{"accuracy":0.5,"loss":0.25,"recall":1}"#)), all)
+                show_table(ui, std::iter::once(page(r#"{"accuracy":0.5,"loss":0.25,"recall":1}"#)), all, false)
             })
         };
         let (_, out, err) = narrow(false);
@@ -155,7 +188,7 @@ mod tests {
     #[test]
     fn a_page_that_fails_is_no_shorter_history() {
         let pages = || [page("{}"), Err(Failure::new(FailureKind::Unavailable, "Gone", "Again"))].into_iter();
-        let (result, out, _) = shown(|ui| show_table(ui, pages(), false));
+        let (result, out, _) = shown(|ui| show_table(ui, pages(), false, false));
         assert!(result.is_err() && out.is_empty());
         assert!(shown(|ui| show_json(ui, pages())).0.is_err());
     }

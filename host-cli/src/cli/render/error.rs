@@ -1,4 +1,4 @@
-//! Talk: what happened on a line, then what to do, a line each.
+//! Talk: what happened on a line, where it is in what was typed, then what to do, a line each.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -22,6 +22,7 @@ pub(crate) fn write(
     out: &mut dyn Write,
     level: Level,
     message: &str,
+    excerpt: Option<&str>,
     hints: &[String],
     palette: Palette,
 ) -> io::Result<()> {
@@ -31,6 +32,9 @@ pub(crate) fn write(
         Level::Note => String::new(),
     };
     let mut text = format!("{label}{}\n", escape::text(message));
+    for line in excerpt.into_iter().flat_map(str::lines) {
+        _ = writeln!(text, "  {}", escape::text(line));
+    }
     for hint in hints {
         _ = writeln!(text, "{} {}", palette.paint(HINT, "hint:"), escape::text(hint));
     }
@@ -47,8 +51,16 @@ mod tests {
     fn written(level: Level, message: &str, hints: &[&str], palette: Palette) -> String {
         let hints: Vec<_> = hints.iter().map(|&hint| hint.to_owned()).collect();
         let mut out = Vec::new();
-        write(&mut out, level, message, &hints, palette).unwrap();
+        write(&mut out, level, message, None, &hints, palette).unwrap();
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn the_place_of_a_mistake_stands_below_what_it_is() {
+        let mut out = Vec::new();
+        let hints = ["Did you mean `lr`?".to_owned()];
+        write(&mut out, Level::Error, "Wrong", Some("a \u{202e}\n  ^"), &hints, Palette::default()).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "error: Wrong\n  a \\u{202e}\n    ^\nhint: Did you mean `lr`?\n");
     }
 
     #[test]
