@@ -32,7 +32,7 @@ fn main() {
             println!("cargo::rerun-if-changed={}", Path::new(&path).display());
             PathBuf::from(path)
         }
-        None => build_core(&workspace, &out.join("core-target")),
+        None => build_core(&workspace, &target_folder(&out)),
     };
     let module =
         fs::read(&module).unwrap_or_else(|error| fail(&format!("{} can't be read: {error}", module.display())));
@@ -46,6 +46,12 @@ fn main() {
     for (name, bytes) in [("core.wasm", &component), ("core.cwasm", &compiled)] {
         fs::write(out.join(name), bytes).unwrap_or_else(|error| fail(&format!("{name} can't be written: {error}")));
     }
+}
+
+/// Of the core, beside the outer one's profiles: whatever features this package is built with, the core is compiled once.
+fn target_folder(out: &Path) -> PathBuf {
+    // `target/<profile>/build/<package>/out`
+    out.ancestors().nth(4).unwrap_or(out).join("core")
 }
 
 /// Compiles the core with a cargo of its own, in a target folder of its own: the outer cargo holds the lock of the outer one.
