@@ -6,18 +6,17 @@
 //! them again to the same end, since the journal fixes all that goes into the commit.
 
 use crate::error::{Failure, FailureKind, PortError, Result};
-use crate::id;
 use crate::journal::event::{Ending, Event, Started};
-use crate::journal::fold::State;
+use crate::journal::fold::{self, State};
 use crate::journal::frame;
-use crate::layout;
-use crate::output::Folder;
+use crate::output::{Folder, Origin};
 use crate::ports::{
     BlobWriter, CommitPlan, Identity, JournalEntry, JournalWriter, Location, Ports, Signature, TreeEdit,
 };
 use crate::record::Status;
 use crate::report;
 use crate::snapshot::{LeftOut, Reason};
+use crate::{catalogue, id, layout, notes};
 
 /// A run that has become a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,49 +31,60 @@ pub struct Finished {
     pub tag: String,
 }
 
-/// What came of [`recover`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Recovery {
-    /// The runs that were finished.
-    pub recovered: Vec<Finished>,
-    /// What could not be done; the journals concerned are as they were.
-    pub failures: Vec<Failure>,
+/// A run that nobody holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// The experiment's id.
+    pub id: String,
+    /// Bytes of its journals.
+    pub size: u64,
 }
 
-/// Finishes the run of a journal that the caller holds.
+/// Finishes the run of a journal that the caller holds. Nothing is in it behind this sequence number; none where finishing may
+/// have begun before.
 ///
 /// # Errors
 /// When a capability fails. The journal then still has everything.
-pub fn finish(ports: &Ports, id: &str, writer: &dyn JournalWriter, ending: Ending) -> Result<Finished> {
-    let state = State::read(&*ports.journal, id)?;
-    if state.ending.is_none() {
-        append(writer, state.sequence, &Event::Finishing(ending))?;
-        writer.sync()?;
-    }
-    seal(ports, id, writer, &state)
+pub fn finish(
+    ports: &Ports,
+    id: &str,
+    writer: &dyn JournalWriter,
+    sequence: Option<u64>,
+    ending: Ending,
+) -> Result<Finished> {
+    let found = match sequence {
+        Some(sequence) => State { sequence, ..State::default() },
+        None => {
+            // Where somebody took this process for dead and removed the journal, it is there again after this.
+            writer.sync()?;
+            State::read(&*ports.journal, id)?
+        }
+    };
+    let ending = match &found.ending {
+        Some(ending) => ending.clone(),
+        None => conclude(ports, id, writer, found.sequence, ending)?,
+    };
+    seal(ports, id, writer, &found, ending)
 }
 
-/// Finishes every run whose process is gone and whose journal has at most so many bytes.
+/// The runs whose processes are gone, by id.
 ///
 /// # Errors
-/// When the journals can't be listed. What goes wrong with one of them stands in the answer.
-pub fn recover(ports: &Ports, most: u64) -> Result<Recovery> {
-    let mut recovery = Recovery::default();
-    for entry in ports.journal.entries()?.iter().filter(|entry| !entry.held) {
-        if entry.size > most {
-            let message = format!("The run `{}` was killed and is not saved yet", entry.id);
-            recovery.failures.push(Failure::new(FailureKind::Unavailable, message).hint("Run `au recover`"));
-            continue;
-        }
-        match recover_one(ports, entry) {
-            Ok(finished) => recovery.recovered.extend(finished),
-            Err(failure) => recovery.failures.push(Failure {
-                message: format!("The run `{}` could not be recovered: {}", entry.id, failure.message),
-                ..failure
-            }),
-        }
-    }
-    Ok(recovery)
+/// When the journals can't be listed.
+pub fn lost(ports: &Ports) -> Result<Vec<Lost>> {
+    let lost = ports.journal.entries()?.into_iter().filter(|entry| !entry.held);
+    Ok(lost.map(|JournalEntry { id, size, .. }| Lost { id, size }).collect())
+}
+
+/// Finishes one run whose processes are gone. None where there was nothing to save, or somebody else does it.
+///
+/// # Errors
+/// When it can't be done, naming the run; its journals are as they were, save for a torn tail.
+pub fn recover(ports: &Ports, id: &str) -> Result<Option<Finished>> {
+    recover_one(ports, id).map_err(|failure| Failure {
+        message: format!("The run `{id}` could not be recovered: {}", failure.message),
+        ..failure
+    })
 }
 
 /// Clears the references of runs that have no journal any more, in one transaction: removing a packed reference rewrites
@@ -100,30 +110,82 @@ pub fn clear_stale_references(ports: &Ports) -> Result<()> {
     Ok(())
 }
 
-fn recover_one(ports: &Ports, entry: &JournalEntry) -> Result<Option<Finished>> {
-    let writer = match ports.journal.open(&entry.id) {
+fn recover_one(ports: &Ports, id: &str) -> Result<Option<Finished>> {
+    let writer = match ports.journal.open(id, 0) {
         Ok(Some(writer)) => writer,
         // Somebody else was faster, or it came back to life: either way it is in good hands.
         Ok(None) | Err(PortError::Conflict(_)) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let state = State::read(&*ports.journal, &entry.id)?;
+    let parts = ports.journal.parts(id)?;
+    if parts.iter().any(|part| part.number != 0 && part.held) {
+        return Ok(None);
+    }
+    let state = State::read(&*ports.journal, id)?;
+    let modified = parts.iter().map(|part| part.modified).max().unwrap_or(0);
     if state.started.is_none() {
-        if state.damaged || state.length > 0 {
+        if state.damaged || state.length > 0 || parts.iter().any(|part| part.number != 0 && part.size > 0) {
             return Err(Failure::new(FailureKind::Unreadable, "Its journal does not begin as this version knows it")
-                .hint(format!("The journal stays where it is: `.git/aurum/runs/{}`", entry.id)));
+                .hint(format!("The journal stays where it is: `.git/aurum/runs/{id}`")));
         }
         // The process died before its first call was accepted.
-        ports.journal.remove(&entry.id)?;
+        ports.journal.remove(id, &[])?;
         return Ok(None);
     }
     writer.truncate(state.length)?;
-    if state.ending.is_none() {
-        let time = entry.modified.max(state.last_time);
-        append(&*writer, state.sequence, &Event::Finishing(Ending { status: Status::Killed, time, problem: None }))?;
-        writer.sync()?;
+    let ending = match &state.ending {
+        Some(ending) if !state.done => ending.clone(),
+        Some(ending) => {
+            // It is saved. What its children logged since is not, unless the experiment was removed on purpose.
+            let removed = match &state.committed {
+                Some(commit) => notes::removed(ports)?.contains(commit),
+                None => false,
+            };
+            if removed || !outlived(ports, id, &ending.children)? {
+                ports.journal.remove(id, &fold::children(&*ports.journal, id)?)?;
+                return Ok(None);
+            }
+            let ending =
+                Ending { time: ending.time.max(modified), supersedes: state.committed.clone(), ..ending.clone() };
+            conclude(ports, id, &*writer, state.sequence, ending)?
+        }
+        None => {
+            let time = modified.max(state.last_time);
+            conclude(ports, id, &*writer, state.sequence, Ending::new(Status::Killed, time, None))?
+        }
+    };
+    // What is found of a commit is of an ending before this one, if that was begun anew.
+    let found = if state.done { State { ending: Some(ending.clone()), ..State::default() } } else { state };
+    seal(ports, id, &*writer, &found, ending).map(Some)
+}
+
+/// Whether a child has written more than went into the commit.
+fn outlived(ports: &Ports, id: &str, saved: &[(u32, u64)]) -> Result<bool> {
+    for (number, size) in fold::children(&*ports.journal, id)? {
+        let saved = saved.iter().find(|(saved, _)| *saved == number).map_or(0, |(_, size)| *size);
+        // A torn tail is nothing more.
+        if size > saved && State::read_part(&*ports.journal, id, number)?.length > saved {
+            return Ok(true);
+        }
     }
-    seal(ports, &entry.id, &*writer, &state).map(Some)
+    Ok(false)
+}
+
+/// Writes down how a run ends, and how much of its children's journals goes into the commit.
+fn conclude(ports: &Ports, id: &str, writer: &dyn JournalWriter, sequence: u64, ending: Ending) -> Result<Ending> {
+    let ending = Ending { children: fold::children(&*ports.journal, id)?, ..ending };
+    append(writer, sequence, &Event::Finishing(ending.clone()))?;
+    writer.sync()?;
+    Ok(ending)
+}
+
+/// The commit that the experiment's tag is at, if it is the experiment's: the run was taken for dead and finished by somebody, or
+/// one of its children outlived its end.
+fn saved_before(ports: &Ports, id: &str) -> Result<Option<String>> {
+    let Some(commit) = catalogue::reference(ports, &format!("{}{id}", layout::TAGS))? else { return Ok(None) };
+    let record = Location { root: commit.clone(), path: layout::record(id) };
+    let found = ports.repository.read_files(&[record])?;
+    Ok(matches!(found.first(), Some(Some(_))).then_some(commit))
 }
 
 /// The tree that the experiment's files are put into: the snapshot, or HEAD's tree where a power cut took the snapshot.
@@ -139,22 +201,50 @@ fn base(ports: &Ports, started: &mut Started) -> Result<Box<dyn TreeEdit>> {
     Ok(edit)
 }
 
+/// How often somebody else may save the run while it is being saved.
+const MOST_RACES: u32 = 8;
+
 /// From `Finishing` on, with what the journal said before. Doing it again, from wherever it was cut off, leads to the same commit.
-fn seal(ports: &Ports, id: &str, writer: &dyn JournalWriter, found: &State) -> Result<Finished> {
-    if let Some(finished) = seal_committed(ports, id, writer, found)? {
-        return Ok(finished);
+fn seal(ports: &Ports, id: &str, writer: &dyn JournalWriter, found: &State, mut ending: Ending) -> Result<Finished> {
+    let mut sealed = match seal_committed(ports, id, writer, found, &ending)? {
+        Some(sealed) => sealed,
+        None => seal_anew(ports, id, writer, &ending)?,
+    };
+    for _ in 0..MOST_RACES {
+        let Sealed::Overtaken(sequence) = sealed else { break };
+        ending = conclude(ports, id, writer, sequence, Ending { supersedes: saved_before(ports, id)?, ..ending })?;
+        sealed = seal_anew(ports, id, writer, &ending)?;
     }
+    match sealed {
+        Sealed::Done(finished) => Ok(finished),
+        Sealed::Overtaken(_) => Err(Failure::new(
+            FailureKind::Unavailable,
+            format!("Others keep saving the experiment `{}`", layout::tag(id)),
+        )
+        .hint("Nothing is lost: once they have ended, run `au recover`")),
+    }
+}
+
+/// What came of sealing a run once.
+enum Sealed {
+    /// It is saved.
+    Done(Finished),
+    /// Somebody else has saved it meanwhile, so that this commit is not the one to follow his; the sequence number of the next frame.
+    Overtaken(u64),
+}
+
+fn seal_anew(ports: &Ports, id: &str, writer: &dyn JournalWriter, ending: &Ending) -> Result<Sealed> {
     let mut log = Text::begin(ports)?;
     let mut metrics = report::MetricLines::new(Text::begin(ports)?);
     let mut folder = Folder::new();
-    let mut state = State::read_with(&*ports.journal, id, &mut |state, event| {
-        match event {
-            Event::Output { stream, bytes } => {
-                folder.feed(*stream, bytes, &mut |text| log.write(text))?;
+    let mut state = State::merge(&*ports.journal, id, &ending.children, &mut |state, moment| {
+        match &moment.event {
+            Event::Output { stream, bytes, .. } => {
+                folder.feed(Origin { process: moment.process, stream: *stream }, bytes, &mut |text| log.write(text))?;
             }
             Event::Measured { elapsed, measurements } => {
                 for measurement in measurements {
-                    metrics.add(&state.names, *elapsed, measurement)?;
+                    metrics.add(&state.names, moment.process, *elapsed, measurement)?;
                 }
             }
             _ => {}
@@ -164,7 +254,6 @@ fn seal(ports: &Ports, id: &str, writer: &dyn JournalWriter, found: &State) -> R
     folder.finish(&mut |text| log.write(text))?;
     let incomplete = || Failure::new(FailureKind::Unreadable, format!("The journal of `{id}` is not complete"));
     let mut started = state.started.take().ok_or_else(incomplete)?;
-    let ending = state.ending.take().ok_or_else(incomplete)?;
     if let Some(problem) = &ending.problem
         && !log.ends_with(problem.traceback.trim_end())
     {
@@ -174,7 +263,7 @@ fn seal(ports: &Ports, id: &str, writer: &dyn JournalWriter, found: &State) -> R
 
     let requirements = report::requirements(&state.packages);
     let mut tree = base(ports, &mut started)?;
-    let record = report::record(&started, &ending, &state, &requirements);
+    let record = report::record(&started, ending, &state, &requirements);
     let text = record.to_text()?;
     // What an experiment that was checked out brought along is not a part of this one.
     for other in earlier_experiments(ports, &started.tree)? {
@@ -188,7 +277,7 @@ fn seal(ports: &Ports, id: &str, writer: &dyn JournalWriter, found: &State) -> R
     let (name, email) = started.identity.clone();
     let commit = ports.repository_edit.commit(&CommitPlan {
         tree: tree.write()?,
-        parents: started.head.iter().cloned().collect(),
+        parents: started.head.iter().chain(&ending.supersedes).cloned().collect(),
         signature: Signature {
             identity: Identity { name, email },
             seconds: i64::try_from(ending.time / 1000).unwrap_or(i64::MAX),
@@ -199,53 +288,65 @@ fn seal(ports: &Ports, id: &str, writer: &dyn JournalWriter, found: &State) -> R
 
     append(writer, state.sequence, &Event::Committed(commit.clone()))?;
     writer.sync()?;
-    close(ports, id, writer, state.sequence + 1, ending.status, commit)
+    close(ports, id, writer, state.sequence + 1, ending, commit)
 }
 
 /// Takes up a journal whose commit is on stable storage already: another version of Aurum might write another one.
-fn seal_committed(ports: &Ports, id: &str, writer: &dyn JournalWriter, found: &State) -> Result<Option<Finished>> {
-    let (Some(commit), Some(ending)) = (&found.committed, &found.ending) else { return Ok(None) };
+fn seal_committed(
+    ports: &Ports,
+    id: &str,
+    writer: &dyn JournalWriter,
+    found: &State,
+    ending: &Ending,
+) -> Result<Option<Sealed>> {
+    let Some(commit) = &found.committed else { return Ok(None) };
     let record = Location { root: commit.clone(), path: layout::record(id) };
     match ports.repository.read_files(&[record])?.first() {
-        Some(Some(_)) => close(ports, id, writer, found.sequence, ending.status, commit.clone()).map(Some),
+        Some(Some(_)) => close(ports, id, writer, found.sequence, ending, commit.clone()).map(Some),
         _ => Ok(None),
     }
 }
 
-/// The last steps, from the tag on.
+/// The last steps, from the tag on. Where a child is still alive, or has written more since, the journals stay: whoever finds them
+/// when it is gone saves the run once more.
 fn close(
     ports: &Ports,
     id: &str,
     writer: &dyn JournalWriter,
     sequence: u64,
-    status: Status,
+    ending: &Ending,
     commit: String,
-) -> Result<Finished> {
-    mark(ports, id, &commit)?;
+) -> Result<Sealed> {
+    if !mark(ports, id, &commit, ending.supersedes.as_deref())? {
+        return Ok(Sealed::Overtaken(sequence));
+    }
     append(writer, sequence, &Event::Done)?;
     writer.sync()?;
-    ports.journal.remove(id)?;
-    Ok(Finished { id: id.to_owned(), status, commit, tag: layout::tag(id) })
+    ports.journal.remove(id, &ending.children)?;
+    Ok(Sealed::Done(Finished { id: id.to_owned(), status: ending.status, commit, tag: layout::tag(id) }))
 }
 
-/// Tags the commit; a tag that is there already and on the same commit is what a former try left.
-fn mark(ports: &Ports, id: &str, commit: &str) -> Result<()> {
+/// Tags the commit, in place of the one that it supersedes; a tag that is there already and on the same commit is what a former try
+/// left. False where somebody else has saved the run meanwhile.
+fn mark(ports: &Ports, id: &str, commit: &str, supersedes: Option<&str>) -> Result<bool> {
     let name = format!("{}{id}", layout::TAGS);
-    match ports.repository_edit.set_reference(&name, None, commit, true) {
-        Err(PortError::Conflict(why)) => {
-            let there = ports.repository.references(&name, None, 1)?;
-            if there.iter().any(|reference| reference.name == name && reference.target == commit) {
-                // Whoever set it may have died before it was on stable storage.
-                return Ok(ports.repository_edit.set_reference(&name, Some(commit), commit, true)?);
-            }
-            Err(Failure::new(
-                FailureKind::InTheWay,
-                format!("The experiment's tag `{}` can't be made: {why}", layout::tag(id)),
-            )
-            .hint("Nothing is lost: once the way is free, run `au recover`"))
-        }
-        other => Ok(other?),
+    let set = |expected| ports.repository_edit.set_reference(&name, expected, commit, true);
+    let why = match set(supersedes) {
+        Err(PortError::Conflict(why)) => why,
+        other => return Ok(other.map(|()| true)?),
+    };
+    match catalogue::reference(ports, &name)? {
+        // Whoever set it may have died before it was on stable storage.
+        Some(there) if there == commit => return Ok(set(Some(commit)).map(|()| true)?),
+        // The earlier commit is in an archive by now.
+        None if supersedes.is_some() => return Ok(set(None).map(|()| true)?),
+        _ => {}
     }
+    if saved_before(ports, id)?.is_some() {
+        return Ok(false);
+    }
+    Err(Failure::new(FailureKind::InTheWay, format!("The experiment's tag `{}` can't be made: {why}", layout::tag(id)))
+        .hint("Nothing is lost: once the way is free, run `au recover`"))
 }
 
 /// The experiments whose files stand in a tree.

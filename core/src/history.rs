@@ -284,7 +284,7 @@ pub fn show(ports: &Ports, selector: &str) -> Result<String> {
         |error| Failure::new(FailureKind::Unreadable, format!("The record of `{}` can't be shown: {error}", row.id));
     let (record, commit) = match row.status {
         Status::Running | Status::Lost => {
-            let state = State::read(&*ports.journal, &row.id)?;
+            let state = State::read_all(&*ports.journal, &row.id)?;
             let started = state.started.as_ref().ok_or_else(|| selector::unknown(selector))?;
             (report::unfinished(started, &state, row.status), None)
         }
@@ -327,7 +327,7 @@ fn unsaved(ports: &Ports) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for entry in ports.journal.entries()? {
         let status = if entry.held { Status::Running } else { Status::Lost };
-        match State::read(&*ports.journal, &entry.id) {
+        match State::read_all(&*ports.journal, &entry.id) {
             Ok(state) => rows.extend(Row::of_state(state, status)),
             Err(failure) => {
                 ports

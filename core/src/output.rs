@@ -13,6 +13,8 @@ pub type Sink<'a> = dyn FnMut(&[u8]) -> Result<(), PortError> + 'a;
 
 /// Bytes that are held for one stream; longer lines are written in pieces.
 const MOST_HELD: usize = 1 << 20;
+/// The same for one stream of a child, of which there may be many.
+const MOST_HELD_OF_A_CHILD: usize = 32 << 10;
 /// Lines that a cursor can go up.
 const MOST_ROWS: usize = 32;
 /// Bytes of a title or the like. What goes on for longer is no such thing, or its end was lost.
@@ -20,12 +22,21 @@ const LONGEST_STRING: usize = 4 << 10;
 /// Bytes of any other escape sequence.
 const LONGEST_SEQUENCE: usize = 64;
 
-/// Folds the output of one run.
+/// Which stream of which process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Origin {
+    /// 0 for the process that started the run, else the number of the child.
+    pub process: u32,
+    /// 1 stdout, 2 stderr.
+    pub stream: u8,
+}
+
+/// Folds the output of one run, that of its children too.
 #[derive(Debug, Default)]
 pub struct Folder {
-    screens: BTreeMap<u8, Screen>,
+    screens: BTreeMap<Origin, Screen>,
     /// The stream whose line was begun and not ended.
-    open: Option<u8>,
+    open: Option<Origin>,
 }
 
 impl Folder {
@@ -38,10 +49,12 @@ impl Folder {
     ///
     /// # Errors
     /// Those of the sink; the rest of the piece is lost then.
-    pub fn feed(&mut self, stream: u8, bytes: &[u8], sink: &mut Sink<'_>) -> Result<(), PortError> {
+    pub fn feed(&mut self, origin: Origin, bytes: &[u8], sink: &mut Sink<'_>) -> Result<(), PortError> {
         let Self { screens, open } = self;
-        let screen = screens.entry(stream).or_default();
-        screen.feed(bytes, &mut |text| emit(open, stream, text, sink))
+        let screen = screens
+            .entry(origin)
+            .or_insert_with(|| Screen::new(if origin.process == 0 { MOST_HELD } else { MOST_HELD_OF_A_CHILD }));
+        screen.feed(bytes, &mut |text| emit(open, origin, text, sink))
     }
 
     /// Gives what no newline ended.
@@ -50,22 +63,22 @@ impl Folder {
     /// Those of the sink.
     pub fn finish(self, sink: &mut Sink<'_>) -> Result<(), PortError> {
         let Self { screens, mut open } = self;
-        for (stream, mut screen) in screens {
-            screen.flush(&mut |text| emit(&mut open, stream, text, sink))?;
+        for (origin, mut screen) in screens {
+            screen.flush(&mut |text| emit(&mut open, origin, text, sink))?;
             let last = screen.rows.swap_remove(0);
-            emit(&mut open, stream, last.visible(), sink)?;
+            emit(&mut open, origin, last.visible(), sink)?;
         }
         Ok(())
     }
 }
 
 /// Writes text of one stream without tearing the line that the other has begun.
-fn emit(open: &mut Option<u8>, stream: u8, text: &[u8], sink: &mut Sink<'_>) -> Result<(), PortError> {
+fn emit(open: &mut Option<Origin>, origin: Origin, text: &[u8], sink: &mut Sink<'_>) -> Result<(), PortError> {
     let Some(last) = text.last() else { return Ok(()) };
-    if open.is_some_and(|open| open != stream) {
+    if open.is_some_and(|open| open != origin) {
         sink(b"\n")?;
     }
-    *open = (*last != b'\n').then_some(stream);
+    *open = (*last != b'\n').then_some(origin);
     sink(text)
 }
 
@@ -145,16 +158,15 @@ struct Screen {
     /// The cursor's.
     at: usize,
     held: usize,
+    most_held: usize,
     state: State,
 }
 
-impl Default for Screen {
-    fn default() -> Self {
-        Self { rows: vec![Row::default()], at: 0, held: 0, state: State::Text }
-    }
-}
-
 impl Screen {
+    fn new(most_held: usize) -> Self {
+        Self { rows: vec![Row::default()], at: 0, held: 0, most_held, state: State::Text }
+    }
+
     fn feed(&mut self, mut bytes: &[u8], sink: &mut Sink<'_>) -> Result<(), PortError> {
         while let Some(first) = bytes.first() {
             let printable = match self.state {
@@ -180,10 +192,10 @@ impl Screen {
         let before = row.text.len();
         row.erase();
         self.held -= before - row.text.len();
-        let taken = text.len().min(MOST_HELD - self.held);
+        let taken = text.len().min(self.most_held - self.held);
         row.print(&text[..taken]);
         self.held += taken;
-        if self.held == MOST_HELD {
+        if self.held == self.most_held {
             self.flush(sink)?;
             // The rest of the line follows its beginning: the piece is written as it stands.
             let row = std::mem::take(&mut self.rows[0]);
@@ -321,6 +333,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn of(stream: u8) -> Origin {
+        Origin { process: 0, stream }
+    }
+
     /// What becomes of the pieces.
     fn fold<'a>(pieces: impl IntoIterator<Item = (u8, &'a [u8])>) -> Vec<u8> {
         let mut log = Vec::new();
@@ -330,7 +346,7 @@ mod tests {
         };
         let mut folder = Folder::new();
         for (stream, bytes) in pieces {
-            folder.feed(stream, bytes, &mut sink).expect("the sink takes all");
+            folder.feed(of(stream), bytes, &mut sink).expect("the sink takes all");
         }
         folder.finish(&mut sink).expect("the sink takes all");
         log
@@ -407,7 +423,7 @@ mod tests {
             most = most.max(text.len());
             Ok(())
         };
-        folder.feed(1, &long, &mut sink).expect("the sink takes all");
+        folder.feed(of(1), &long, &mut sink).expect("the sink takes all");
         folder.finish(&mut sink).expect("the sink takes all");
         assert_eq!(most, MOST_HELD);
         let cut = fold([(1, &long[..]), (2, b"other\n"), (1, b"y\n")]);
@@ -417,7 +433,7 @@ mod tests {
     #[test]
     fn a_failing_sink_is_heard() {
         let mut sink = |_: &[u8]| Err(PortError::NoSpace("full".to_owned()));
-        assert_eq!(Folder::new().feed(1, b"a\n", &mut sink), Err(PortError::NoSpace("full".to_owned())));
+        assert_eq!(Folder::new().feed(of(1), b"a\n", &mut sink), Err(PortError::NoSpace("full".to_owned())));
     }
 
     fn odd() -> impl Strategy<Value = Vec<u8>> {

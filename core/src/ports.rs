@@ -243,11 +243,24 @@ pub trait WorkspaceEdit {
     fn remove(&self, path: &str) -> PortResult<()>;
 }
 
-/// A journal that there is.
+/// A run that there are journals of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JournalEntry {
     /// The experiment's id.
     pub id: String,
+    /// Whether a living process holds any of them.
+    pub held: bool,
+    /// Bytes of all.
+    pub size: u64,
+    /// When one of them was last written, in milliseconds since 1970.
+    pub modified: u64,
+}
+
+/// One journal of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalPart {
+    /// 0 for the run's own, else the child's number.
+    pub number: u32,
     /// Whether a living process holds it.
     pub held: bool,
     /// Bytes.
@@ -268,16 +281,21 @@ pub trait JournalWriter {
 
 /// `wit/journal.wit`.
 pub trait Journal {
-    /// The journals there are, by id.
+    /// The runs that there are journals of, by id.
     fn entries(&self) -> PortResult<Vec<JournalEntry>>;
+    /// The journals of one run, by number.
+    fn parts(&self, id: &str) -> PortResult<Vec<JournalPart>>;
     /// A piece of a journal; empty at its end.
-    fn read(&self, id: &str, offset: u64, limit: u32) -> PortResult<Vec<u8>>;
-    /// Removes a journal.
-    fn remove(&self, id: &str) -> PortResult<()>;
-    /// Makes a new one.
+    fn read(&self, id: &str, number: u32, offset: u64, limit: u32) -> PortResult<Vec<u8>>;
+    /// Removes the journals of a run, unless a child holds one, or one is longer than is `known` of it: then all stay, and the
+    /// answer is false.
+    fn remove(&self, id: &str, known: &[(u32, u64)]) -> PortResult<bool>;
+    /// Makes the journal of a new run.
     fn create(&self, id: &str) -> PortResult<Box<dyn JournalWriter>>;
+    /// Makes the journal of a child, and says its number; none without such a run.
+    fn join(&self, id: &str) -> PortResult<Option<(u32, Box<dyn JournalWriter>)>>;
     /// Takes one over.
-    fn open(&self, id: &str) -> PortResult<Option<Box<dyn JournalWriter>>>;
+    fn open(&self, id: &str, number: u32) -> PortResult<Option<Box<dyn JournalWriter>>>;
 }
 
 /// Bytes that a host handed over; only a host can look inside.

@@ -167,6 +167,9 @@ pub struct Record {
     /// By name.
     #[serde(serialize_with = "write_metrics", deserialize_with = "read_metrics")]
     pub metrics: BTreeMap<String, Statistics>,
+    /// How many more metrics the children of the run logged than a record takes.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub metrics_more: u64,
     /// By name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub models: BTreeMap<String, Model>,

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use crate::completion::Text;
 use crate::error::PortError;
 use crate::journal::event::{Ending, Measurement, Started};
-use crate::journal::fold::{self, State};
+use crate::journal::fold::State;
 use crate::ports::Package;
 use crate::record::{Code, Command, Environment, Parameter, Record, SCHEMA, Status};
 use crate::snapshot::Reason;
@@ -24,6 +24,7 @@ pub fn requirements(packages: &[Package]) -> String {
 pub fn record(started: &Started, ending: &Ending, state: &State, requirements: &str) -> Record {
     let incomplete =
         |reason| matches!(reason, Reason::TooBig | Reason::TooMany | Reason::Repository | Reason::Unreadable);
+    let (metrics, metrics_more) = state.summaries();
     Record {
         schema: SCHEMA.to_owned(),
         id: started.id.clone(),
@@ -48,7 +49,8 @@ pub fn record(started: &Started, ending: &Ending, state: &State, requirements: &
             .iter()
             .map(|(name, set)| (name.clone(), Parameter { value: set.value.clone(), source: set.source }))
             .collect(),
-        metrics: state.named_metrics(),
+        metrics,
+        metrics_more,
         models: state.models.clone(),
         datasets: state.datasets.clone(),
         inputs: state.inputs.clone(),
@@ -65,7 +67,7 @@ pub fn record(started: &Started, ending: &Ending, state: &State, requirements: &
 
 /// The record of a run that is not saved yet, as far as it goes. Its end is its last sign of life.
 pub fn unfinished(started: &Started, state: &State, status: Status) -> Record {
-    let ending = Ending { status, time: state.last_time, problem: None };
+    let ending = Ending::new(status, state.last_time, None);
     record(started, &ending, state, &requirements(&state.packages))
 }
 
@@ -136,16 +138,21 @@ impl MetricLines {
         Self { text, names: Vec::new() }
     }
 
-    pub(crate) fn add(&mut self, names: &[String], elapsed: u64, measurement: &Measurement) -> Result<(), PortError> {
+    pub(crate) fn add(
+        &mut self,
+        names: &[String],
+        process: u32,
+        elapsed: u64,
+        measurement: &Measurement,
+    ) -> Result<(), PortError> {
         let known = self.names.len();
         self.names.extend(names[known..].iter().map(|name| Value::from(name.as_str()).to_string()));
-        let number = measurement.metric as usize;
-        let placeholder = || Value::from(fold::placeholder(number)).to_string();
-        let name = self.names.get(number).cloned().unwrap_or_else(placeholder);
+        let Some(name) = self.names.get(measurement.metric as usize) else { return Ok(()) };
         let Measurement { step, value, .. } = measurement;
+        let process = if process == 0 { String::new() } else { format!("\"process\":{process},") };
         let (seconds, milliseconds) = (elapsed / 1000, elapsed % 1000);
         let line = format!(
-            "{{\"metric\":{name},\"step\":{step},\"time\":{seconds}.{milliseconds:03},\"value\":{}}}\n",
+            "{{\"metric\":{name},{process}\"step\":{step},\"time\":{seconds}.{milliseconds:03},\"value\":{}}}\n",
             json!(value.to_json())
         );
         self.text.write(line.as_bytes())

@@ -82,7 +82,7 @@ impl Row {
     }
 
     pub(crate) fn of_state(state: State, status: Status) -> Option<Self> {
-        let metrics = state.named_metrics();
+        let (metrics, _) = state.summaries();
         let started = state.started?;
         Some(Self {
             id: started.id,

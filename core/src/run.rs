@@ -10,9 +10,10 @@ use crate::dataset::usage::{self, Usage};
 use crate::dataset::{Dataset, restore};
 use crate::error::{Failure, FailureKind, Result};
 use crate::id;
-use crate::journal::event::{self, Ending, Event, NamedUsage, ParameterSet, Problem, Started};
-use crate::journal::fold::State;
+use crate::journal::event::{self, Ending, Event, Joined, NamedUsage, ParameterSet, Problem, Started};
+use crate::journal::fold::{self, State};
 use crate::journal::frame;
+use crate::journal::reader::Reader;
 use crate::layout;
 use crate::metrics::{LONGEST_NAME, MOST_METRICS, MOST_NAME_BYTES, Number};
 use crate::models::{self, Found};
@@ -30,11 +31,15 @@ const MOST_PARAMETER_BYTES: usize = 128 << 10;
 /// Bytes of the recorded command line.
 const MOST_ARGUMENT_BYTES: usize = 32 << 10;
 /// Loadings of other experiments' models that are recorded.
-const MOST_INPUTS: usize = 500;
+pub(crate) const MOST_INPUTS: usize = 500;
 /// Bytes of each end of a traceback that are kept of a long one.
 const TRACEBACK_END: usize = 128 << 10;
 /// Models of one experiment.
-const MOST_MODELS: usize = 500;
+pub(crate) const MOST_MODELS: usize = 500;
+/// Bytes of output in one frame.
+const OUTPUT_PIECE: usize = frame::LONGEST_PAYLOAD - 16;
+/// The same of a child's: whoever merges many journals has a frame of each in memory.
+const CHILDS_OUTPUT_PIECE: usize = 16 << 10;
 
 /// What a host says of the script when a run starts.
 #[derive(Clone, Debug, Default)]
@@ -51,10 +56,12 @@ pub struct Options {
     pub directory: Option<String>,
 }
 
-/// One running experiment.
+/// One running experiment, as the process that started it has it, or a child that takes part.
 pub struct Run {
     ports: Ports,
     id: String,
+    /// Of the journal: 0 in the process that started the run, else the child's number.
+    number: u32,
     writer: Box<dyn JournalWriter>,
     inner: RefCell<Inner>,
 }
@@ -77,7 +84,7 @@ struct Inner {
 }
 
 impl Run {
-    /// Opens the journal and keeps the working tree as it stands. Runs whose process is gone are finished on the way.
+    /// Opens the journal and keeps the working tree as it stands.
     ///
     /// # Errors
     /// Outside a project, and when a capability fails: then nothing is left behind.
@@ -89,12 +96,11 @@ impl Run {
         }
         let id = id::generate(&*ports.entropy);
         let writer = ports.journal.create(&id)?;
-        recover_others(ports);
         match Self::begin(ports, &id, writer, head, options) {
             Ok(run) => Ok(run),
             Err(failure) => {
                 // Nothing was accepted yet, so nothing is lost; the first failure is the one to tell.
-                let _ = ports.journal.remove(&id);
+                let _ = ports.journal.remove(&id, &[]);
                 Err(failure)
             }
         }
@@ -134,24 +140,7 @@ impl Run {
             machine: ports.machine.describe(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        let run = Self {
-            ports: ports.clone(),
-            id: id.to_owned(),
-            writer,
-            inner: RefCell::new(Inner {
-                started: started.clone(),
-                sequence: 0,
-                buffer: Vec::new(),
-                numbers: BTreeMap::new(),
-                last_steps: Vec::new(),
-                parameters: BTreeMap::new(),
-                models: BTreeMap::new(),
-                datasets: BTreeMap::new(),
-                inputs: 0,
-                finishing: false,
-                finished: None,
-            }),
-        };
+        let run = Self::of(ports, id, 0, writer, started.clone(), State::default());
         run.append(&Event::Started(Box::new(started)))?;
         run.append(&Event::Packages(ports.interpreter.packages()))?;
         // What data there is is no reason not to record the run.
@@ -162,24 +151,48 @@ impl Run {
         Ok(run)
     }
 
-    /// Takes up a run from its journal.
+    /// Takes part in a run that another process has started, with a journal of one's own.
+    ///
+    /// # Errors
+    /// `UnknownExperiment` when that run has ended.
+    pub fn join(ports: &Ports, id: &str) -> Result<Self> {
+        let started = started(ports, id)?;
+        let (number, writer) = ports.journal.join(id)?.ok_or_else(|| gone(id))?;
+        let elapsed = ports.clock.now().saturating_sub(started.time);
+        let run = Self::of(ports, id, number, writer, started, State::default());
+        run.append(&Event::Joined(Joined { id: id.to_owned(), elapsed }))?;
+        Ok(run)
+    }
+
+    /// Takes up a run from its journal, or a child's part in one.
     ///
     /// # Errors
     /// When there is no such journal, or another process holds it.
-    pub fn reopen(ports: &Ports, id: &str) -> Result<Self> {
-        let gone = || {
-            Failure::new(FailureKind::UnknownExperiment, format!("No run `{id}` is under way"))
-                .hint("Run `au metrics` to list the recorded experiments")
+    pub fn reopen(ports: &Ports, id: &str, number: u32) -> Result<Self> {
+        let writer = ports.journal.open(id, number)?.ok_or_else(|| gone(id))?;
+        let state = State::read_part(&*ports.journal, id, number)?;
+        let started = match state.started.clone() {
+            Some(started) => started,
+            None => started(ports, id)?,
         };
-        let writer = ports.journal.open(id)?.ok_or_else(gone)?;
-        let state = State::read(&*ports.journal, id)?;
-        let started = state.started.clone().ok_or_else(gone)?;
         writer.truncate(state.length)?;
+        Ok(Self::of(ports, id, number, writer, started, state))
+    }
+
+    fn of(
+        ports: &Ports,
+        id: &str,
+        number: u32,
+        writer: Box<dyn JournalWriter>,
+        started: Started,
+        state: State,
+    ) -> Self {
         let numbers = (0u32..).zip(&state.names).map(|(number, name)| (name.clone(), number)).collect();
         let last_steps = state.metrics.iter().map(|statistics| statistics.as_ref().map(|s| s.step)).collect();
-        Ok(Self {
+        Self {
             ports: ports.clone(),
             id: id.to_owned(),
+            number,
             writer,
             inner: RefCell::new(Inner {
                 started,
@@ -194,7 +207,7 @@ impl Run {
                 finishing: state.ending.is_some(),
                 finished: None,
             }),
-        })
+        }
     }
 
     /// The experiment's id.
@@ -202,12 +215,21 @@ impl Run {
         &self.id
     }
 
-    /// Records parameters; a later value of the same name replaces the earlier.
+    /// 0 in the process that started the run, else the number of the child that takes part in it.
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// Records parameters; a later value of the same name replaces the earlier. Those of a child are its run's, and recorded
+    /// already.
     ///
     /// # Errors
     /// When they take more room than a record has.
     pub fn set_parameters(&self, parameters: &[Parameter]) -> Result<()> {
         self.alive()?;
+        if self.number != 0 {
+            return Ok(());
+        }
         let mut all = self.inner.borrow().parameters.clone();
         let mut set = Vec::with_capacity(parameters.len());
         for parameter in parameters {
@@ -283,7 +305,7 @@ impl Run {
     fn append_measured(&self, measurements: &[(u32, Number)], step: Option<u64>) -> Result<()> {
         self.alive()?;
         let inner = &mut *self.inner.borrow_mut();
-        let elapsed = self.ports.clock.now().saturating_sub(inner.started.time);
+        let elapsed = self.elapsed(inner);
         let Inner { buffer, last_steps, sequence, .. } = inner;
         for (metric, _) in measurements {
             if *metric as usize >= last_steps.len() {
@@ -291,7 +313,7 @@ impl Run {
             }
         }
         frame::encode(buffer, event::MEASURED_KIND, *sequence, |payload| {
-            event::begin_measured(payload, elapsed);
+            event::begin_timed(payload, elapsed);
             for (metric, value) in measurements {
                 event::measured(payload, *metric, next_step(last_steps, *metric, step), value);
             }
@@ -313,14 +335,20 @@ impl Run {
     pub fn output(&self, stream: u8, bytes: &[u8]) -> Result<()> {
         self.alive()?;
         let inner = &mut *self.inner.borrow_mut();
-        for piece in bytes.chunks(frame::LONGEST_PAYLOAD - 1) {
-            frame::encode(&mut inner.buffer, event::OUTPUT_KIND, inner.sequence, |payload| {
+        let elapsed = self.elapsed(inner);
+        let longest = if self.number == 0 { OUTPUT_PIECE } else { CHILDS_OUTPUT_PIECE };
+        inner.buffer.clear();
+        let mut sequence = inner.sequence;
+        for piece in bytes.chunks(longest) {
+            frame::push(&mut inner.buffer, event::OUTPUT_KIND, sequence, |payload| {
+                event::begin_timed(payload, elapsed);
                 payload.push(stream);
                 payload.extend_from_slice(piece);
             });
-            self.writer.append(&inner.buffer)?;
-            inner.sequence += 1;
+            sequence += 1;
         }
+        self.writer.append(&inner.buffer)?;
+        inner.sequence = sequence;
         Ok(())
     }
 
@@ -341,7 +369,8 @@ impl Run {
         }
         let stored = self.ports.store.add(contents)?;
         let model = Model { digest: stored.digest, size: stored.size };
-        self.append(&Event::Model { name: name.to_owned(), model: model.clone() })?;
+        let elapsed = Some(self.elapsed(&self.inner.borrow()));
+        self.append(&Event::Model { elapsed, name: name.to_owned(), model: model.clone() })?;
         self.inner.borrow_mut().models.insert(name.to_owned(), model.clone());
         Ok(Found { experiment: self.id.clone(), model })
     }
@@ -352,24 +381,32 @@ impl Run {
     /// `NoModel` when there is none, with what there is.
     pub fn find_model(&self, name: &str, experiment: Option<&str>) -> Result<Found> {
         self.alive()?;
-        let (own, script, parent) = {
-            let inner = self.inner.borrow();
-            (inner.models.get(name).cloned(), inner.started.script.clone(), inner.started.parent.clone())
-        };
-        if let (None, Some(model)) = (experiment, own) {
+        if experiment.is_none()
+            && let Some(model) = self.own_model(name)?
+        {
             return Ok(Found { experiment: self.id.clone(), model });
         }
+        let (script, parent) = {
+            let inner = self.inner.borrow();
+            (inner.started.script.clone(), inner.started.parent.clone())
+        };
         let found = models::find(&self.ports, name, experiment, parent.as_deref(), script.as_deref())?;
         if self.inner.borrow().inputs >= MOST_INPUTS {
             return Ok(found);
         }
         self.inner.borrow_mut().inputs += 1;
-        self.append(&Event::Input(Input {
-            experiment: found.experiment.clone(),
-            model: name.to_owned(),
-            digest: found.model.digest.clone(),
-        }))?;
+        let elapsed = Some(self.elapsed(&self.inner.borrow()));
+        let (experiment, digest) = (found.experiment.clone(), found.model.digest.clone());
+        self.append(&Event::Input { elapsed, input: Input { experiment, model: name.to_owned(), digest } })?;
         Ok(found)
+    }
+
+    /// The model of that name that this run has saved last, whichever of its processes did.
+    fn own_model(&self, name: &str) -> Result<Option<Model>> {
+        if self.number == 0 && fold::children(&*self.ports.journal, &self.id)?.is_empty() {
+            return Ok(self.inner.borrow().models.get(name).cloned());
+        }
+        Ok(State::read_all(&*self.ports.journal, &self.id)?.models.remove(name))
     }
 
     /// Where datasets are, for the script to open; they are recorded as used.
@@ -410,10 +447,15 @@ impl Run {
     /// # Errors
     /// When a capability fails; the journal then still has everything, and `au recover` finishes it.
     pub fn finish(&self, status: Status, problem: Option<&Problem>) -> Result<Finished> {
+        if self.number != 0 {
+            return Err(Failure::new(FailureKind::Usage, "A child can't end the run that it takes part in")
+                .hint("End it in the process that started it"));
+        }
         if let Some(finished) = &self.inner.borrow().finished {
             return Ok(finished.clone());
         }
-        if !self.inner.borrow().finishing {
+        let begun = self.inner.borrow().finishing;
+        if !begun {
             let told = usage::at_end(&self.ports, &self.inner.borrow().datasets);
             // What data the run had is no reason not to save it.
             if let Err(failure) = self.note_datasets(told) {
@@ -421,11 +463,25 @@ impl Run {
             }
         }
         self.inner.borrow_mut().finishing = true;
-        let problem = problem.map(presentable);
-        let ending = Ending { status, time: self.ports.clock.now(), problem };
-        let finished = completion::finish(&self.ports, &self.id, &*self.writer, ending)?;
+        let ending = Ending::new(status, self.ports.clock.now(), problem.map(presentable));
+        let sequence = (!begun).then_some(self.inner.borrow().sequence);
+        let finished = completion::finish(&self.ports, &self.id, &*self.writer, sequence, ending)?;
         self.inner.borrow_mut().finished = Some(finished.clone());
         Ok(finished)
+    }
+
+    /// Returns once all that was recorded is on stable storage.
+    ///
+    /// # Errors
+    /// When the journal can't be written.
+    pub fn flush(&self) -> Result<()> {
+        self.alive()?;
+        Ok(self.writer.sync()?)
+    }
+
+    /// Milliseconds since the run's start.
+    fn elapsed(&self, inner: &Inner) -> u64 {
+        self.ports.clock.now().saturating_sub(inner.started.time)
     }
 
     fn append(&self, event: &Event<'_>) -> Result<()> {
@@ -465,14 +521,17 @@ fn next_step(last_steps: &[Option<u64>], metric: u32, given: Option<u64>) -> u64
     given.unwrap_or_else(|| last_steps[metric as usize].map_or(0, |last| last.saturating_add(1)))
 }
 
-/// Finishes dead runs, small ones: a start is no time to wait. One that can't be finished must not keep this one from
-/// starting, and its journal stays.
-fn recover_others(ports: &Ports) {
-    const SMALL: u64 = 8 << 20;
-    let failures = completion::recover(ports, SMALL).map_or_else(|failure| vec![failure], |recovery| recovery.failures);
-    for failure in failures {
-        ports.progress.warn(&failure.message, &failure.hints);
+/// What was fixed when a run started that another process holds.
+fn started(ports: &Ports, id: &str) -> Result<Started> {
+    match Reader::new(&*ports.journal, id).next_event()? {
+        Some(Event::Started(started)) => Ok(*started),
+        _ => Err(gone(id)),
     }
+}
+
+fn gone(id: &str) -> Failure {
+    Failure::new(FailureKind::UnknownExperiment, format!("No run `{id}` is under way"))
+        .hint("Run `au metrics` to list the recorded experiments")
 }
 
 /// A problem without the secrets of addresses in it, of a size that fits the journal.

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::completion::{self, Recovery};
-use crate::error::FailureKind;
+use crate::completion::{self, Finished};
+use crate::error::{Failure, FailureKind};
 use crate::history;
 use crate::journal::event::Problem;
 use crate::layout;
@@ -59,8 +59,22 @@ fn record_of(world: &World, commit: &str) -> Record {
     Record::parse(bytes).unwrap()
 }
 
+/// What came of recovering all that is lost.
+#[derive(Debug, Default, PartialEq)]
+struct Recovery {
+    recovered: Vec<Finished>,
+    failures: Vec<Failure>,
+}
+
 fn recover(world: &World) -> Recovery {
-    completion::recover(&world.ports(), u64::MAX).unwrap()
+    let mut recovery = Recovery::default();
+    for lost in completion::lost(&world.ports()).unwrap() {
+        match completion::recover(&world.ports(), &lost.id) {
+            Ok(finished) => recovery.recovered.extend(finished),
+            Err(failure) => recovery.failures.push(failure),
+        }
+    }
+    recovery
 }
 
 fn rows(world: &World, selector: Option<&str>) -> Vec<Value> {
@@ -140,15 +154,6 @@ fn a_killed_run_is_recovered_with_all_it_had_logged() {
     let record = record_of(&world, &recovery.recovered[0].commit);
     assert_eq!((record.id, record.status, record.metrics["loss"].count), (id, Status::Killed, 10));
     assert_eq!(recover(&world), Recovery::default());
-}
-
-#[test]
-fn the_next_run_finishes_one_that_was_killed() {
-    let world = World::project();
-    drop(lively(&world));
-    start(&world);
-    let statuses: Vec<_> = rows(&world, None).iter().map(|row| row["status"].clone()).collect();
-    assert!(statuses.contains(&json!("killed")), "{statuses:?}");
 }
 
 /// Cuts the finishing off at each of its steps: whoever takes it up gets the same commit.
@@ -292,12 +297,12 @@ fn a_reopened_run_goes_on_where_it_was() {
     let id = run.id().to_owned();
     let loss = run.intern("loss").unwrap();
     drop(run);
-    let run = Run::reopen(&world.ports(), &id).unwrap();
+    let run = Run::reopen(&world.ports(), &id, 0).unwrap();
     assert_eq!(run.intern("loss").unwrap(), loss);
     run.log_one(loss, 5.0, None).unwrap();
     let record = record_of(&world, &run.finish(Status::Finished, None).unwrap().commit);
     assert_eq!((record.metrics["loss"].count, record.metrics["loss"].step), (11, 10));
-    assert_eq!(Run::reopen(&world.ports(), &id).err().unwrap().kind, FailureKind::UnknownExperiment);
+    assert_eq!(Run::reopen(&world.ports(), &id, 0).err().unwrap().kind, FailureKind::UnknownExperiment);
 }
 
 #[test]
@@ -537,4 +542,244 @@ fn init_takes_back_what_it_did_when_it_fails_midway() {
         assert_eq!(world.head().commit, None);
         assert!(project::init(&world.ports()).is_ok(), "step {step}");
     }
+}
+
+/// A child that takes part in a run.
+fn join(world: &World, run: &Run) -> Run {
+    Run::join(&world.ports(), run.id()).unwrap()
+}
+
+fn log_of(world: &World, finished: &Finished) -> String {
+    String::from_utf8(world.tree_of(&finished.commit)[&layout::log(&finished.id)].clone()).unwrap()
+}
+
+#[test]
+fn what_children_log_is_a_part_of_the_run() {
+    let world = World::project();
+    let run = lively(&world);
+    let (first, second) = (join(&world, &run), join(&world, &run));
+    assert_eq!((run.number(), first.number(), second.number()), (0, 1, 2));
+    first.log(&[("loss".into(), Number::Float(-1.0)), ("own".into(), Number::Integer(7))], None).unwrap();
+    second.log(&[("own".into(), Number::Integer(8))], None).unwrap();
+    run.output(1, b"parent\n").unwrap();
+    first.output(1, b"first 1%\r").unwrap();
+    second.output(1, b"second\n").unwrap();
+    first.output(1, b"first 2%\n").unwrap();
+    second.save_model("worker", World::bytes(b"12345")).unwrap();
+    run.log(&[("loss".into(), Number::Float(0.5))], None).unwrap();
+    first.set_parameters(&[parameter("lr", json!(99))]).unwrap();
+    assert_eq!(first.finish(Status::Finished, None).unwrap_err().kind, FailureKind::Usage);
+    assert_eq!(rows(&world, Some(run.id()))[0]["metrics"]["own"], 8, "readers see it while it runs");
+    assert_eq!(run.find_model("worker", None).unwrap().model.size, 5);
+    assert_eq!(first.find_model("model", None).unwrap().model.size, 7);
+    drop((first, second));
+
+    let finished = run.finish(Status::Finished, None).unwrap();
+    let record = record_of(&world, &finished.commit);
+    assert_eq!((record.metrics["own"].last.clone(), record.metrics["own"].count), (Number::Integer(8), 2));
+    let loss = &record.metrics["loss"];
+    assert_eq!((loss.count, loss.last.clone(), loss.min.clone()), (12, Number::Float(0.5), Number::Float(-1.0)));
+    assert_eq!(record.parameters["lr"].value, json!(0.1), "a child's parameters are its run's");
+    assert_eq!(record.models.keys().collect::<Vec<_>>(), ["model", "worker"]);
+    assert!(
+        log_of(&world, &finished).ends_with("careful\nparent\nsecond\nfirst 2%\n"),
+        "{}",
+        log_of(&world, &finished)
+    );
+    let metrics = String::from_utf8(world.tree_of(&finished.commit)[&layout::metrics(&finished.id)].clone()).unwrap();
+    let own: Vec<Value> = metrics.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |process: Option<u64>| own.iter().filter(|line| line["process"].as_u64() == process).count();
+    assert_eq!((of(None), of(Some(1)), of(Some(2))), (13, 2, 1));
+    // Each counts its steps by itself.
+    assert_eq!(own.iter().find(|line| line["process"] == 1).unwrap()["step"], 0);
+    assert!(world.part_bytes(&finished.id, 1).is_none() && world.journal_bytes(&finished.id).is_none());
+    assert_eq!(Run::join(&world.ports(), &finished.id).err().unwrap().kind, FailureKind::UnknownExperiment);
+}
+
+#[test]
+fn a_killed_run_is_recovered_with_what_its_children_had_logged() {
+    let world = World::project();
+    let run = lively(&world);
+    let child = join(&world, &run);
+    child.log(&[("own".into(), Number::Integer(1))], None).unwrap();
+    let id = run.id().to_owned();
+    drop(run);
+    assert_eq!(rows(&world, None)[0]["status"], "running", "a child is still alive");
+    assert_eq!(recover(&world), Recovery::default());
+    child.log(&[("own".into(), Number::Integer(2))], None).unwrap();
+    drop(child);
+    assert_eq!(rows(&world, None)[0]["status"], "lost");
+    let torn = world.part_bytes(&id, 1).unwrap();
+    world.set_part(&id, 1, torn[..torn.len() - 1].to_vec());
+    let record = record_of(&world, &recover(&world).recovered[0].commit);
+    assert_eq!((record.status, record.metrics["own"].last.clone()), (Status::Killed, Number::Integer(1)));
+    assert!(world.part_bytes(&id, 1).is_none());
+}
+
+#[test]
+fn a_child_that_outlives_its_run_loses_nothing() {
+    let world = World::project();
+    let head = world.commit_files(&[("src/train.py", b"old"), (".au/config", b"[aurum]\n")]);
+    let run = lively(&world);
+    let child = join(&world, &run);
+    child.log(&[("own".into(), Number::Integer(1))], None).unwrap();
+    let first = run.finish(Status::Finished, None).unwrap();
+    drop(run);
+    assert_eq!(record_of(&world, &first.commit).metrics["own"].count, 1, "finishing waits for nobody");
+    assert_eq!(recover(&world), Recovery::default(), "it goes on");
+    child.log(&[("own".into(), Number::Integer(2))], None).unwrap();
+    child.output(1, b"late\n").unwrap();
+    drop(child);
+    assert_eq!(rows(&world, None).len(), 1);
+
+    let [second] = recover(&world).recovered.try_into().unwrap();
+    assert_eq!(world.plan(&second.commit).parents, [head, first.commit.clone()], "both are kept");
+    assert_eq!(world.reference(&format!("refs/tags/{}", second.tag)).as_ref(), Some(&second.commit));
+    let record = record_of(&world, &second.commit);
+    assert_eq!((record.status, record.metrics["own"].count), (Status::Finished, 2));
+    assert!(log_of(&world, &second).ends_with("late\n"));
+    assert_eq!(rows(&world, None).len(), 1);
+    assert_eq!(recover(&world), Recovery::default());
+    assert!(world.journal_bytes(&first.id).is_none());
+}
+
+#[test]
+fn a_child_that_outlives_its_run_and_logs_nothing_more_changes_nothing() {
+    let world = World::project();
+    let run = lively(&world);
+    let child = join(&world, &run);
+    child.log(&[("own".into(), Number::Integer(1))], None).unwrap();
+    let finished = run.finish(Status::Finished, None).unwrap();
+    drop((run, child));
+    assert!(world.journal_bytes(&finished.id).is_some());
+    assert_eq!(recover(&world), Recovery::default());
+    assert!(world.journal_bytes(&finished.id).is_none());
+    assert_eq!(world.reference(&format!("refs/tags/{}", finished.tag)), Some(finished.commit));
+}
+
+/// Cuts the second finishing off at each of its steps, as the first one above.
+#[test]
+fn superseding_is_taken_up_from_wherever_it_was_cut_off() {
+    let prepare = || {
+        let world = World::project();
+        let run = lively(&world);
+        let child = join(&world, &run);
+        child.log(&[("own".into(), Number::Integer(1))], None).unwrap();
+        let first = run.finish(Status::Finished, None).unwrap();
+        drop(run);
+        child.log(&[("own".into(), Number::Integer(2))], None).unwrap();
+        drop(child);
+        (world, first)
+    };
+    for step in 0.. {
+        let (world, first) = prepare();
+        let lost = completion::lost(&world.ports()).unwrap();
+        world.fail_after(step);
+        let outcome = completion::recover(&world.ports(), &lost[0].id);
+        world.heal();
+        let done = matches!(outcome, Ok(Some(_)));
+        if !done {
+            assert_eq!(recover(&world).failures, [], "step {step}");
+        }
+        let tag = world.reference(&format!("refs/tags/{}", first.tag)).unwrap();
+        assert_eq!(world.plan(&tag).parents, [first.commit], "step {step}");
+        assert_eq!(record_of(&world, &tag).metrics["own"].count, 2, "step {step}");
+        assert!(world.journal_bytes(&first.id).is_none() && world.part_bytes(&first.id, 1).is_none());
+        if done {
+            assert!(step > 10, "the steps were not cut off");
+            break;
+        }
+    }
+}
+
+#[test]
+fn a_run_that_was_taken_for_dead_goes_on_and_is_kept_whole() {
+    for appended_meanwhile in [false, true] {
+        let world = World::project();
+        world.lose_locks();
+        let run = lively(&world);
+        world.kill(run.id());
+        let killed = recover(&world).recovered.pop().unwrap();
+        assert_eq!(record_of(&world, &killed.commit).status, Status::Killed);
+        assert!(world.journal_bytes(run.id()).is_none());
+        if appended_meanwhile {
+            run.log(&[("loss".into(), Number::Float(7.0))], None).unwrap();
+            run.output(1, b"awake\n").unwrap();
+        }
+        let finished = run.finish(Status::Finished, None).unwrap();
+        assert_eq!(world.plan(&finished.commit).parents, [killed.commit]);
+        let record = record_of(&world, &finished.commit);
+        assert_eq!(
+            (record.status, record.metrics["loss"].count),
+            (Status::Finished, 10 + u64::from(appended_meanwhile))
+        );
+        assert_eq!(world.reference(&format!("refs/tags/{}", finished.tag)), Some(finished.commit.clone()));
+        let rows = rows(&world, None);
+        assert_eq!((rows.len(), &rows[0]["status"]), (1, &json!("finished")));
+        assert_eq!(recover(&world), Recovery::default());
+        assert_eq!(run.finish(Status::Finished, None).unwrap(), finished);
+    }
+}
+
+#[test]
+fn a_run_that_wakes_up_while_it_is_recovered_is_kept_whole() {
+    for step in 0..40 {
+        let world = World::project();
+        world.lose_locks();
+        let run = lively(&world);
+        world.kill(run.id());
+        // Whoever recovers it is cut off, or gets on slowly.
+        world.fail_after(step);
+        let _ = completion::recover(&world.ports(), run.id());
+        world.heal();
+        run.log(&[("loss".into(), Number::Float(7.0))], None).unwrap();
+        let finished = run.finish(Status::Finished, None).unwrap();
+        let record = record_of(&world, &finished.commit);
+        assert_eq!((record.status, record.metrics["loss"].count), (Status::Finished, 11), "step {step}");
+        assert_eq!(world.reference(&format!("refs/tags/{}", finished.tag)), Some(finished.commit), "step {step}");
+    }
+}
+
+#[test]
+fn the_users_own_tag_in_the_way_is_never_moved() {
+    let world = World::project();
+    let other = world.commit_files(&[("a", b"a")]);
+    let run = lively(&world);
+    let name = format!("{}{}", layout::TAGS, run.id());
+    world.set_ref(&name, &other);
+    assert_eq!(run.finish(Status::Finished, None).unwrap_err().kind, FailureKind::InTheWay);
+    assert_eq!(world.reference(&name), Some(other));
+}
+
+#[test]
+fn a_childs_part_is_taken_up_from_its_journal() {
+    let world = World::project();
+    let run = lively(&world);
+    let child = join(&world, &run);
+    child.log(&[("own".into(), Number::Integer(1))], None).unwrap();
+    let number = child.number();
+    drop(child);
+    let child = Run::reopen(&world.ports(), run.id(), number).unwrap();
+    child.log(&[("own".into(), Number::Integer(2))], None).unwrap();
+    drop(child);
+    let record = record_of(&world, &run.finish(Status::Finished, None).unwrap().commit);
+    assert_eq!((record.metrics["own"].count, record.metrics["own"].step), (2, 1));
+}
+
+#[test]
+fn more_metrics_than_a_record_takes_are_counted_and_kept_beside_it() {
+    use crate::metrics::MOST_METRICS;
+    let world = World::project();
+    let run = start(&world);
+    for child in 0..3 {
+        let child_run = join(&world, &run);
+        let names = |number| (format!("{child}/{number}"), Number::Integer(1));
+        let measurements: Vec<_> = (0..MOST_METRICS / 2).map(names).collect();
+        child_run.log(&measurements, None).unwrap();
+    }
+    let finished = run.finish(Status::Finished, None).unwrap();
+    let record = record_of(&world, &finished.commit);
+    assert_eq!((record.metrics.len(), record.metrics_more), (MOST_METRICS, MOST_METRICS as u64 / 2));
+    let metrics = world.tree_of(&finished.commit)[&layout::metrics(&finished.id)].clone();
+    assert_eq!(String::from_utf8(metrics).unwrap().lines().count(), MOST_METRICS * 3 / 2);
 }

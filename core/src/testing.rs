@@ -18,6 +18,8 @@ use crate::ports::*;
 pub mod data;
 
 type Tree = BTreeMap<String, String>;
+/// Of a journal, which its writer has though nobody finds it any more.
+type Bytes = Rc<RefCell<Vec<u8>>>;
 
 #[derive(Default)]
 struct Inner {
@@ -31,8 +33,8 @@ struct Inner {
     index: RefCell<BTreeMap<String, String>>,
     files: RefCell<BTreeMap<String, Vec<u8>>>,
     folders: RefCell<BTreeSet<String>>,
-    journals: RefCell<BTreeMap<String, Rc<RefCell<Vec<u8>>>>>,
-    held: RefCell<BTreeSet<String>>,
+    journals: RefCell<BTreeMap<(String, u32), Bytes>>,
+    held: RefCell<BTreeSet<(String, u32)>>,
     store: RefCell<BTreeMap<String, Vec<u8>>>,
     /// Bytes to be read to tell the digest of a path.
     costs: RefCell<BTreeMap<String, u64>>,
@@ -52,6 +54,8 @@ struct Inner {
     interference: RefCell<Option<Vec<u8>>>,
     now: Cell<u64>,
     random: Cell<u8>,
+    /// Whether the file system has no locks.
+    lockless: Cell<bool>,
 }
 
 struct Failing {
@@ -208,16 +212,37 @@ impl World {
     }
 
     pub fn journal_bytes(&self, id: &str) -> Option<Vec<u8>> {
-        self.0.journals.borrow().get(id).map(|journal| journal.borrow().clone())
+        self.part_bytes(id, 0)
+    }
+
+    pub fn part_bytes(&self, id: &str, number: u32) -> Option<Vec<u8>> {
+        self.0.journals.borrow().get(&(id.to_owned(), number)).map(|journal| journal.borrow().clone())
     }
 
     pub fn set_journal(&self, id: &str, bytes: Vec<u8>) {
-        self.0.journals.borrow_mut().insert(id.to_owned(), Rc::new(RefCell::new(bytes)));
+        self.set_part(id, 0, bytes);
     }
 
-    /// As if the process that holds the journal had died.
+    pub fn set_part(&self, id: &str, number: u32, bytes: Vec<u8>) {
+        self.0.journals.borrow_mut().insert((id.to_owned(), number), Rc::new(RefCell::new(bytes)));
+    }
+
+    /// As a file system without locks, where somebody may be taken for dead who is not.
+    pub fn lose_locks(&self) {
+        self.0.lockless.set(true);
+    }
+
+    pub fn set_now(&self, now: u64) {
+        self.0.now.set(now);
+    }
+
+    /// As if the process that holds the journal had died, or were taken for dead.
     pub fn kill(&self, id: &str) {
-        self.0.held.borrow_mut().remove(id);
+        self.kill_part(id, 0);
+    }
+
+    pub fn kill_part(&self, id: &str, number: u32) {
+        self.0.held.borrow_mut().remove(&(id.to_owned(), number));
     }
 
     pub fn warnings(&self) -> Vec<String> {
@@ -649,75 +674,116 @@ impl WorkspaceEdit for World {
     }
 }
 
-struct Writer(World, String);
+struct Writer {
+    world: World,
+    key: (String, u32),
+    bytes: Bytes,
+}
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        self.0.kill(&self.1);
-    }
-}
-
-impl Writer {
-    fn journal(&self) -> PortResult<Rc<RefCell<Vec<u8>>>> {
-        self.0.0.journals.borrow().get(&self.1).cloned().ok_or_else(|| PortError::Other("the journal is gone".into()))
+        self.world.kill_part(&self.key.0, self.key.1);
     }
 }
 
 impl JournalWriter for Writer {
     fn append(&self, bytes: &[u8]) -> PortResult<()> {
-        self.0.allowed("journal", "append")?;
-        self.journal()?.borrow_mut().extend_from_slice(bytes);
+        self.world.allowed("journal", "append")?;
+        self.bytes.borrow_mut().extend_from_slice(bytes);
         Ok(())
     }
 
     fn sync(&self) -> PortResult<()> {
-        self.0.allowed("journal", "sync")
+        self.world.allowed("journal", "sync")?;
+        let mut journals = self.world.0.journals.borrow_mut();
+        if !journals.get(&self.key).is_some_and(|there| Rc::ptr_eq(there, &self.bytes)) {
+            journals.insert(self.key.clone(), self.bytes.clone());
+        }
+        Ok(())
     }
 
     fn truncate(&self, length: u64) -> PortResult<()> {
-        self.journal()?.borrow_mut().truncate(length as usize);
+        self.bytes.borrow_mut().truncate(length as usize);
         Ok(())
+    }
+}
+
+impl World {
+    fn writer(&self, id: &str, number: u32) -> Box<dyn JournalWriter> {
+        let key = (id.to_owned(), number);
+        self.0.held.borrow_mut().insert(key.clone());
+        let bytes = self.0.journals.borrow_mut().entry(key.clone()).or_default().clone();
+        Box::new(Writer { world: self.clone(), key, bytes })
     }
 }
 
 impl Journal for World {
     fn entries(&self) -> PortResult<Vec<JournalEntry>> {
-        let journals = self.0.journals.borrow();
-        let entry = |(id, bytes): (&String, &Rc<RefCell<Vec<u8>>>)| JournalEntry {
-            id: id.clone(),
-            held: self.0.held.borrow().contains(id),
+        let ids: Vec<String> =
+            self.0.journals.borrow().keys().filter(|(_, number)| *number == 0).map(|(id, _)| id.clone()).collect();
+        let entry = |id: String| {
+            let parts = self.parts(&id)?;
+            let held = parts.iter().any(|part| part.held);
+            let size = parts.iter().map(|part| part.size).sum();
+            Ok(JournalEntry { id, held, size, modified: self.0.now.get() })
+        };
+        ids.into_iter().map(entry).collect()
+    }
+
+    fn parts(&self, id: &str) -> PortResult<Vec<JournalPart>> {
+        let (journals, held) = (self.0.journals.borrow(), self.0.held.borrow());
+        let part = |(key, bytes): (&(String, u32), &Bytes)| JournalPart {
+            number: key.1,
+            held: held.contains(key),
             size: bytes.borrow().len() as u64,
             modified: self.0.now.get(),
         };
-        Ok(journals.iter().map(entry).collect())
+        Ok(journals.iter().filter(|((of, _), _)| of == id).map(part).collect())
     }
 
-    fn read(&self, id: &str, offset: u64, limit: u32) -> PortResult<Vec<u8>> {
+    fn read(&self, id: &str, number: u32, offset: u64, limit: u32) -> PortResult<Vec<u8>> {
         // Small pages, so that frames are seen to span them.
         let limit = (limit as usize).min(37);
-        Ok(self.journal_bytes(id).unwrap_or_default().into_iter().skip(offset as usize).take(limit).collect())
+        Ok(self.part_bytes(id, number).unwrap_or_default().into_iter().skip(offset as usize).take(limit).collect())
     }
 
-    fn remove(&self, id: &str) -> PortResult<()> {
+    fn remove(&self, id: &str, known: &[(u32, u64)]) -> PortResult<bool> {
         self.allowed("journal", "remove")?;
-        self.0.journals.borrow_mut().remove(id);
-        Ok(())
+        let goes_on = |part: &JournalPart| {
+            let known = known.iter().find(|(number, _)| *number == part.number).map_or(0, |(_, size)| *size);
+            part.number != 0 && (part.held || part.size > known)
+        };
+        if self.parts(id)?.iter().any(goes_on) {
+            return Ok(false);
+        }
+        self.0.journals.borrow_mut().retain(|(of, _), _| of != id);
+        Ok(true)
     }
 
     fn create(&self, id: &str) -> PortResult<Box<dyn JournalWriter>> {
         self.allowed("journal", "create")?;
         self.set_journal(id, Vec::new());
-        self.0.held.borrow_mut().insert(id.to_owned());
-        Ok(Box::new(Writer(self.clone(), id.to_owned())))
+        Ok(self.writer(id, 0))
     }
 
-    fn open(&self, id: &str) -> PortResult<Option<Box<dyn JournalWriter>>> {
+    fn join(&self, id: &str) -> PortResult<Option<(u32, Box<dyn JournalWriter>)>> {
+        self.allowed("journal", "join")?;
+        let Some(last) = self.parts(id)?.last().map(|part| part.number) else { return Ok(None) };
+        Ok(Some((last + 1, self.writer(id, last + 1))))
+    }
+
+    fn open(&self, id: &str, number: u32) -> PortResult<Option<Box<dyn JournalWriter>>> {
         self.allowed("journal", "open")?;
-        if !self.0.journals.borrow().contains_key(id) {
+        let key = (id.to_owned(), number);
+        if !self.0.journals.borrow().contains_key(&key) {
             return Ok(None);
         }
-        self.0.held.borrow_mut().insert(id.to_owned());
-        Ok(Some(Box::new(Writer(self.clone(), id.to_owned()))))
+        if self.0.lockless.get() && !self.0.held.borrow().contains(&key) {
+            // Whoever was thought dead goes on with what it had.
+            let copy = self.part_bytes(id, number).unwrap();
+            self.set_part(id, number, copy);
+        }
+        Ok(Some(self.writer(id, number)))
     }
 }
 

@@ -21,9 +21,11 @@ use crate::failure::{Failure, FailureKind, Warning};
 use crate::grants::Grants;
 
 mod data;
+mod recovery;
 mod reproduction;
 
 pub use data::{AddOptions, Addition, DataSource};
+pub use recovery::{Recovered, Recovery};
 pub use reproduction::{Loaded, Omissions, Packed};
 
 pub use crate::bindings::generated::aurum::tracker::types::Request;
@@ -45,33 +47,11 @@ pub fn discover(start: &Path) -> Option<PathBuf> {
     start.ancestors().find(|folder| folder.join(".au/config").is_file()).map(Path::to_owned)
 }
 
-/// A run that `recover` has finished.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Recovered {
-    /// The experiment's id.
-    pub id: String,
-    /// As in its record.
-    pub status: String,
-    /// The commit.
-    pub commit: String,
-    /// The tag on it.
-    pub tag: String,
-}
-
 /// Everything, oldest first.
 impl Default for Request {
     fn default() -> Self {
         Self { selector: None, condition: None, sort: None, limit: None }
     }
-}
-
-/// What came of `recover`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Recovery {
-    /// The runs that were finished.
-    pub recovered: Vec<Recovered>,
-    /// What could not be done.
-    pub failures: Vec<Failure>,
 }
 
 /// One sandboxed core over one project, with at most one run under way.
@@ -82,6 +62,8 @@ pub struct Tracker {
     /// None only while a sandbox is made anew.
     sandbox: Option<Sandbox>,
     run_id: Option<String>,
+    /// Of this process in the run: 0 where it started it, else its number as a child.
+    run_number: u32,
     fuel: u64,
 }
 
@@ -112,7 +94,7 @@ impl Tracker {
             appended: 0,
         };
         let sandbox = Sandbox::new(capabilities).map_err(|error| Failure::trap(&error))?;
-        Ok(Self { sandbox: Some(sandbox), run_id: None, fuel: FUEL })
+        Ok(Self { sandbox: Some(sandbox), run_id: None, run_number: 0, fuel: FUEL })
     }
 
     /// Makes a project of the folder.
@@ -121,22 +103,6 @@ impl Tracker {
     /// Each reason not to, before anything is changed.
     pub fn init(&mut self) -> Result<Created> {
         self.call(|sandbox| sandbox.core.aurum_tracker_project().call_init(&mut sandbox.store))
-    }
-
-    /// Finishes every run whose process is gone.
-    ///
-    /// # Errors
-    /// When the journals can't be listed.
-    pub fn recover(&mut self) -> Result<Recovery> {
-        let recovery = self.call(|sandbox| sandbox.core.aurum_tracker_project().call_recover(&mut sandbox.store))?;
-        Ok(Recovery {
-            recovered: recovery
-                .recovered
-                .into_iter()
-                .map(|run| Recovered { id: run.id, status: run.status, commit: run.commit, tag: run.tag })
-                .collect(),
-            failures: recovery.failures.into_iter().map(Into::into).collect(),
-        })
     }
 
     /// What a script's parameters are, given its command line. Records nothing.
@@ -156,17 +122,34 @@ impl Tracker {
         })
     }
 
-    /// Starts a run.
+    /// Starts a run. Runs that were killed are finished on the way, as far as that takes no time worth speaking of.
     ///
     /// # Errors
     /// Outside a project, and when a capability fails: then nothing is left behind.
     pub fn start(&mut self, options: &RunOptions) -> Result<()> {
+        self.recover_few();
         let run =
             self.call(|sandbox| sandbox.core.aurum_tracker_experiments().call_start(&mut sandbox.store, options))?;
+        self.take_up(run)
+    }
+
+    /// Takes part, as a child, in a run that another process has started.
+    ///
+    /// # Errors
+    /// `UnknownExperiment` when that run has ended, and when a capability fails.
+    pub fn join(&mut self, id: &str) -> Result<()> {
+        let run = self.call(|sandbox| sandbox.core.aurum_tracker_experiments().call_join(&mut sandbox.store, id))?;
+        self.take_up(run)
+    }
+
+    fn take_up(&mut self, run: ResourceAny) -> Result<()> {
         let sandbox = self.sandbox()?;
-        let id = sandbox.core.aurum_tracker_experiments().run().call_id(&mut sandbox.store, run);
+        let told = sandbox.core.aurum_tracker_experiments().run();
+        let id = told.call_id(&mut sandbox.store, run);
+        let number = told.call_number(&mut sandbox.store, run);
         sandbox.run = Some(run);
         self.run_id = Some(id.map_err(|error| Failure::trap(&error))?);
+        self.run_number = number.map_err(|error| Failure::trap(&error))?;
         Ok(())
     }
 
@@ -255,6 +238,14 @@ impl Tracker {
             let message = format!("The bytes of the model of `{}` are not in the store", model.experiment);
             Failure::new(FailureKind::NoModel, message, "Copy `.git/aurum/store` from the machine that saved it")
         })
+    }
+
+    /// Returns once all that was recorded is on stable storage.
+    ///
+    /// # Errors
+    /// When the journal can't be written.
+    pub fn flush(&mut self) -> Result<()> {
+        self.with_run(|core, store, run| core.run().call_flush(store, run))
     }
 
     /// Saves the run as one commit under one tag.
@@ -359,15 +350,27 @@ impl Tracker {
         }
     }
 
+    /// The same, without a second try: for what may well trap again, and must not take long.
+    fn call_once<T>(&mut self, fuel: u64, mut call: impl FnMut(&mut Sandbox) -> Reply<T>) -> Result<T> {
+        match self.sandbox()?.attempt(fuel, &mut call) {
+            Ok(reply) => reply.map_err(Into::into),
+            Err(error) => {
+                self.renew()?;
+                Err(Failure::trap(&error))
+            }
+        }
+    }
+
     /// Makes a new sandbox after a trap, and takes up the run in it. The old one is dropped last, so that the journal is
     /// held all the time.
     fn renew(&mut self) -> Result<()> {
         let Some(old) = self.sandbox.take() else { return self.sandbox().map(drop) };
         let Host { capabilities, table, .. } = old.store.into_data();
         let mut sandbox = Sandbox::new(capabilities).map_err(|error| Failure::trap(&error))?;
+        let number = self.run_number;
         let reopened = self.run_id.as_deref().map(|id| {
             sandbox.attempt(FUEL, &mut |sandbox| {
-                sandbox.core.aurum_tracker_experiments().call_reopen(&mut sandbox.store, id)
+                sandbox.core.aurum_tracker_experiments().call_reopen(&mut sandbox.store, id, number)
             })
         });
         let result = match reopened {

@@ -62,10 +62,6 @@ pub(crate) fn dataset(py: Python<'_>, name: PathBuf) -> PyResult<String> {
 
 fn locate(py: Python<'_>, names: &[String]) -> PyResult<Vec<String>> {
     let refused = |kind, message: &str, hint: &str| Err(raise(py, &Failure::new(kind, message, hint)));
-    if !process::is_own() {
-        let hint = "Ask for them before the process forks";
-        return refused(FailureKind::Unavailable, "A forked child can't look for datasets yet", hint);
-    }
     if process::project(py).is_none() {
         let (why, hint) = process::explain_no_project();
         return refused(FailureKind::NotAProject, &why, &hint);

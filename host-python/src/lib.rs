@@ -7,6 +7,7 @@
 
 mod data;
 mod errors;
+mod membership;
 mod metrics;
 mod models;
 mod parameters;
@@ -32,7 +33,7 @@ mod _aurum {
     #[pymodule_export]
     use crate::query::metrics;
     #[pymodule_export]
-    use crate::run::{at_exit, begin, end_experiment, output, start};
+    use crate::run::{after_fork, at_exit, before_fork, begin, end_experiment, output, start};
 
     /// The version of the package and of the `au` beside it.
     #[pymodule_export]

@@ -61,10 +61,6 @@ pub(crate) fn save_model(py: Python<'_>, data: &Bound<'_, PyAny>, name: &str) ->
 #[pyo3(signature = (name="model", experiment=None))]
 pub(crate) fn load_model<'py>(py: Python<'py>, name: &str, experiment: Option<&str>) -> PyResult<Bound<'py, PyBytes>> {
     let refused = |kind, message: &str, hint: &str| Err(raise(py, &Failure::new(kind, message, hint)));
-    if !process::is_own() {
-        let hint = "Load it before the process forks";
-        return refused(FailureKind::Unavailable, "A forked child can't load models yet", hint);
-    }
     if process::is_disabled(py) {
         let hint = "Run without `--no-tracking` and `AURUM_MODE=disabled`";
         return refused(FailureKind::NoModel, "There are no models to load while tracking is switched off", hint);
@@ -73,6 +69,10 @@ pub(crate) fn load_model<'py>(py: Python<'py>, name: &str, experiment: Option<&s
         let hint = "Run `au init` in the project's folder, and save a model first";
         return refused(FailureKind::NoModel, "There are no models to load outside of a project", hint);
     };
+    // A child's own model is its run's.
+    if process::is_child() {
+        enter(py, None)?;
+    }
     let (site, script) = (site(py), process::script_name(py, &root));
     let (opened, warnings) = long(py, |session| {
         let opened = session.with_tracker(site, |tracker| {

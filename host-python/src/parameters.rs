@@ -216,7 +216,9 @@ pub(crate) fn parameters(
     }
     defaults(py).update(known.as_mapping())?;
     current_values(py).update(resolved.as_mapping())?;
-    if enter(py, None)?
+    // A child's are its run's, which has recorded them.
+    if !process::is_child()
+        && enter(py, None)?
         && let Some(resolution) = &resolution
     {
         let set =

@@ -13,6 +13,7 @@ static PROCESS: OnceLock<Process> = OnceLock::new();
 /// As it was when `aurum` was imported: before the script could change its folder, and before it could fork.
 struct Process {
     id: u32,
+    worker: bool,
     folder: Option<PathBuf>,
     project: Option<PathBuf>,
 }
@@ -21,7 +22,7 @@ struct Process {
 pub(crate) fn note(py: Python<'_>) -> bool {
     let folder = std::env::current_dir().ok();
     let project = find_project(py, folder.as_deref());
-    PROCESS.set(Process { id: std::process::id(), folder, project }).is_ok()
+    PROCESS.set(Process { id: std::process::id(), worker: made_by_multiprocessing(py), folder, project }).is_ok()
 }
 
 /// Whether this is the process that imported `aurum`, and not a child forked from it since. Asked before any lock of ours is
@@ -30,15 +31,38 @@ pub(crate) fn is_own() -> bool {
     PROCESS.get().is_some_and(|process| process.id == std::process::id())
 }
 
-/// Whether this is a worker that `multiprocessing` made. It has run, or is running, the script's top level once more.
-pub(crate) fn is_worker(py: Python<'_>) -> bool {
-    let worker = || -> PyResult<bool> {
+/// Whether this is a worker that `multiprocessing` spawned. It has run, or is running, the script's top level once more.
+pub(crate) fn is_worker() -> bool {
+    PROCESS.get().is_some_and(|process| process.worker)
+}
+
+/// Whether another process is the one whose run this one has a part in, if any: a forked child's parent, a worker's master.
+pub(crate) fn is_child() -> bool {
+    !is_own() || is_worker()
+}
+
+fn made_by_multiprocessing(py: Python<'_>) -> bool {
+    // The parent is named only after a spawned worker has imported the script.
+    is_inheriting(py) || multiprocessing_parent(py).is_some()
+}
+
+/// Whether this is a worker that is being spawned: it runs the script's top level, to have what is defined there.
+pub(crate) fn is_inheriting(py: Python<'_>) -> bool {
+    let inheriting = || -> PyResult<bool> {
         let Some(multiprocessing) = modules(py)?.get_item("multiprocessing.process")? else { return Ok(false) };
-        // The parent is named only after a spawned worker has imported the script; until then it is `_inheriting`.
-        Ok(!multiprocessing.call_method0("parent_process")?.is_none()
-            || multiprocessing.call_method0("current_process")?.hasattr("_inheriting")?)
+        multiprocessing.call_method0("current_process")?.hasattr("_inheriting")
     };
-    worker().unwrap_or(false)
+    inheriting().unwrap_or(false)
+}
+
+/// The process that has had `multiprocessing` make this one, however it was made.
+pub(crate) fn multiprocessing_parent(py: Python<'_>) -> Option<u32> {
+    let parent = || -> PyResult<Option<u32>> {
+        let Some(multiprocessing) = modules(py)?.get_item("multiprocessing.process")? else { return Ok(None) };
+        let parent = multiprocessing.call_method0("parent_process")?;
+        if parent.is_none() { Ok(None) } else { parent.getattr("pid")?.extract() }
+    };
+    parent().ok().flatten()
 }
 
 /// Whether tracking is switched off.

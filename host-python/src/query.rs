@@ -40,10 +40,6 @@ pub(crate) fn metrics<'py>(
     limit: Option<u32>,
 ) -> PyResult<Bound<'py, PyList>> {
     let refused = |kind, message: &str, hint: &str| Err(raise(py, &Failure::new(kind, message, hint)));
-    if !process::is_own() {
-        let hint = "Read them before the process forks";
-        return refused(FailureKind::Unavailable, "A forked child can't read experiments yet", hint);
-    }
     if process::project(py).is_none() {
         let (why, hint) = process::explain_no_project();
         return refused(FailureKind::NotAProject, &why, &hint);

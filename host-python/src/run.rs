@@ -7,7 +7,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyModule, PyString};
 
 use crate::errors::{is_mistake, raise};
-use crate::session::{Site, Standing, long, short};
+use crate::membership::{self, Membership};
+use crate::session::{Site, Standing, long, settle as settle_session, short};
 use crate::{parameters, process, warn};
 
 /// Where the tracker is opened: the project, else the working folder, in which nothing is recorded.
@@ -16,21 +17,37 @@ pub(crate) fn site(py: Python<'_>) -> Site {
     Site { root, interpreter: process::interpreter(py) }
 }
 
-/// Whether this process records. Says once why, where it might be expected to and does not.
-fn records(py: Python<'_>) -> bool {
-    if process::is_own() && !process::is_worker(py) {
-        return true;
+/// Whether this child has a part in its parent's run, taken up now where it is time to. What the script prints is no reason to warn.
+fn join(py: Python<'_>, printing: bool) -> bool {
+    // It runs the script's top level once more: its parent has recorded that.
+    if process::is_inheriting(py) {
+        return false;
     }
-    let hint = "Log from the process that started the run, such as what its workers return".to_owned();
-    warn::warn(py, "What forked and `multiprocessing` children log is not recorded yet", &[hint]);
-    false
+    let Some(run) = membership::of_child(py) else {
+        if !printing {
+            short(py, |session| session.give_up());
+            let hint = "Begin the run before its children, such as by `aurum.start()`".to_owned();
+            warn::warn(py, "What this child logs is not recorded: no run was under way when it began", &[hint]);
+        }
+        return false;
+    };
+    let site = Site { root: run.root.clone(), interpreter: process::interpreter(py) };
+    let (joined, warnings) = long(py, |session| (session.join(site, &run.id), session.take_warnings()));
+    if let Err(failure) = joined {
+        short(py, |session| session.give_up());
+        if !printing || failure.kind != FailureKind::UnknownExperiment {
+            warn::failed(py, "What this child logs is not recorded", &failure);
+        }
+        return false;
+    }
+    membership::enter(py, run);
+    keep_output(py);
+    warn::pass_on(py, &warnings);
+    true
 }
 
 /// Whether a run is under way, started now where it is time to. Only what `name` asks for can be a mistake.
 pub(crate) fn enter(py: Python<'_>, name: Option<String>) -> PyResult<bool> {
-    if !process::is_own() {
-        return Ok(records(py));
-    }
     match short(py, |session| session.standing()) {
         Standing::Running => return Ok(true),
         Standing::GivenUp | Standing::Closed => return Ok(false),
@@ -39,9 +56,8 @@ pub(crate) fn enter(py: Python<'_>, name: Option<String>) -> PyResult<bool> {
     if process::is_disabled(py) {
         return Ok(false);
     }
-    if !records(py) {
-        short(py, |session| session.give_up());
-        return Ok(false);
+    if process::is_child() {
+        return Ok(join(py, false));
     }
     let Some(root) = process::project(py) else {
         let (why, hint) = process::explain_no_project();
@@ -58,12 +74,15 @@ pub(crate) fn enter(py: Python<'_>, name: Option<String>) -> PyResult<bool> {
         arguments: process::arguments(py),
         directory: process::directory(&root),
     };
-    let site = Site { root, interpreter: process::interpreter(py) };
-    let (begun, standing, warnings) = long(py, |session| {
+    let site = Site { root: root.clone(), interpreter: process::interpreter(py) };
+    let (begun, standing, warnings, id) = long(py, |session| {
         let begun = session.begin(site, &options);
-        (begun, session.standing(), session.take_warnings())
+        (begun, session.standing(), session.take_warnings(), session.run_id())
     });
     if standing == Standing::Running {
+        if let Some(id) = id {
+            membership::enter(py, Membership { id, root });
+        }
         keep_output(py);
     }
     warn::pass_on(py, &warnings);
@@ -93,7 +112,8 @@ pub(crate) fn settle<T>(py: Python<'_>, consequence: &str, result: Result<T, Fai
 
 /// Start recording now, under a name.
 ///
-/// Any other call starts the run too, so this is only needed to name it.
+/// Any other call starts the run too, so this is only needed to name it. In a forked child or a worker of `multiprocessing` the run is
+/// its parent's, whatever name is given.
 ///
 /// Args:
 ///     name: A name to select the experiment by, besides its id.
@@ -106,7 +126,10 @@ pub(crate) fn settle<T>(py: Python<'_>, consequence: &str, result: Result<T, Fai
 #[pyfunction]
 #[pyo3(signature = (name=None))]
 pub(crate) fn start(py: Python<'_>, name: Option<String>) -> PyResult<()> {
-    if process::is_own() && short(py, |session| session.standing()) == Standing::Running {
+    if process::is_child() {
+        return enter(py, None).map(drop);
+    }
+    if short(py, |session| session.standing()) == Standing::Running {
         let hint = "Call `start` before the other functions, or `end_experiment` first";
         return Err(raise(py, &Failure::new(FailureKind::Usage, "A run is under way already", hint)));
     }
@@ -117,8 +140,11 @@ pub(crate) fn start(py: Python<'_>, name: Option<String>) -> PyResult<()> {
 ///
 /// A script that does not call this is recorded when it exits. After it, the next tracking call starts a new experiment.
 ///
+/// In a forked child or a worker of `multiprocessing` it returns once what that one logged is on stable storage; the process that
+/// started the run saves it.
+///
 /// Returns:
-///     Whether something was recorded: false where no run was under way.
+///     Whether something was saved: false where no run was under way, and in a child.
 ///
 /// Example:
 ///     >>> aurum.register_metric(accuracy=0.99)
@@ -126,8 +152,12 @@ pub(crate) fn start(py: Python<'_>, name: Option<String>) -> PyResult<()> {
 ///     True
 #[pyfunction]
 pub(crate) fn end_experiment(py: Python<'_>) -> bool {
-    if !process::is_own() {
-        return records(py);
+    if process::is_child() {
+        let flushed = long(py, |session| session.flush());
+        if let Err(failure) = flushed {
+            warn::failed(py, "Not all of the run is recorded", &failure);
+        }
+        return false;
     }
     parameters::mark_former();
     finish(py, Outcome::Finished, None, Standing::Idle)
@@ -136,15 +166,32 @@ pub(crate) fn end_experiment(py: Python<'_>) -> bool {
 /// Note the process and tell whether its output is to be kept; the package calls it when it is imported.
 #[pyfunction]
 pub(crate) fn begin(py: Python<'_>) -> bool {
-    process::note(py) && !process::is_disabled(py) && !process::is_worker(py) && process::project(py).is_some()
+    let first = process::note(py);
+    let of_a_run = membership::begin(py);
+    first && !process::is_disabled(py) && if process::is_worker() { of_a_run } else { process::project(py).is_some() }
+}
+
+/// Wait until no other thread is within the tracker; the package has it called before each fork.
+#[pyfunction]
+pub(crate) fn before_fork(py: Python<'_>) {
+    settle_session(py);
+}
+
+/// Have the forked child's own workers take part in its run; the package has it called in each.
+#[pyfunction]
+pub(crate) fn after_fork(py: Python<'_>) {
+    membership::tell_workers(py);
 }
 
 /// Keep text that was written to stdout (1) or stderr (2); never fails.
 #[pyfunction]
 pub(crate) fn output(py: Python<'_>, stream: u8, text: &Bound<'_, PyAny>) {
     let Ok(text) = text.cast::<PyString>() else { return };
-    if !process::is_own() {
-        return;
+    if process::is_child() {
+        let standing = short(py, |session| session.standing());
+        if standing != Standing::Running && (standing != Standing::Idle || !join(py, true)) {
+            return;
+        }
     }
     let stream = if stream == 1 { OutputStream::Stdout } else { OutputStream::Stderr };
     let text = text.to_string_lossy();
@@ -156,7 +203,13 @@ pub(crate) fn output(py: Python<'_>, stream: u8, text: &Bound<'_, PyAny>) {
 /// Finish a run that is still under way; the package calls it when the interpreter exits.
 #[pyfunction]
 pub(crate) fn at_exit(py: Python<'_>) {
-    if !process::is_own() {
+    if process::is_child() {
+        // Nothing is waited for that never was: a child that logged nothing has no tracker.
+        if short(py, |session| session.standing()) == Standing::Running
+            && let Err(failure) = long(py, |session| session.part())
+        {
+            warn::failed(py, "Not all of the run is recorded", &failure);
+        }
         return;
     }
     let (outcome, problem) = if short(py, |session| session.standing()) == Standing::Running {
@@ -171,6 +224,7 @@ pub(crate) fn at_exit(py: Python<'_>) {
 
 fn finish(py: Python<'_>, outcome: Outcome, problem: Option<&Problem>, next: Standing) -> bool {
     let (ended, warnings) = long(py, |session| (session.end(outcome, problem, next), session.take_warnings()));
+    membership::leave(py);
     warn::pass_on(py, &warnings);
     match ended {
         None => false,

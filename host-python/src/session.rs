@@ -1,19 +1,22 @@
 //! The tracker of this process and what goes on with it, behind one lock.
 //!
-//! The lock's rules: the process is known to be the own one ([`process::is_own`](crate::process::is_own)) before the lock is
-//! touched, and no Python object is made, used or dropped while it is held, since any of that may run code that prints, which
+//! The lock's rules: the process is compared before the lock is touched, since in a forked child it may be locked for good: a child
+//! has a session of its own. And no Python object is made, used or dropped while it is held, since any of that may run code that prints, which
 //! leads back here. Hence the work done under it is handed plain Rust values and answers with some.
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{LazyLock, Mutex, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
 
 use aurum_host::capabilities::interpreter::Interpreter;
 use aurum_host::grants::Grants;
 use aurum_host::{Failure, FailureKind, Warning};
 use aurum_host::{FinishedRun, Measurement, Number, Outcome, OutputStream, Problem, RunOptions, Tracker};
 use pyo3::prelude::*;
+
+use crate::process;
 
 /// What is kept of the output before the first tracking call.
 const KEPT: usize = 1 << 20;
@@ -24,7 +27,15 @@ const PIECE: usize = 64 << 10;
 /// What is handed to the tracker at once.
 const CHUNK: usize = 256 << 10;
 
+/// Of the process that imported `aurum`.
 static SESSION: LazyLock<Mutex<Session>> = LazyLock::new(Mutex::default);
+
+/// That of a child forked from it, and which child that is. Only whoever has the interpreter's lock takes this one, and for no longer
+/// than a look takes, so that no fork finds it locked.
+static OF_CHILD: Mutex<Option<(u32, &'static Mutex<Session>)>> = Mutex::new(None);
+
+/// How long a fork waits for other threads' work.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 type Result<T> = std::result::Result<T, Failure>;
 
@@ -61,7 +72,7 @@ pub(crate) struct Session {
 
 /// Work of microseconds, done without letting go of the interpreter, unless somebody else is at it.
 pub(crate) fn short<T: Send>(py: Python<'_>, work: impl FnOnce(&mut Session) -> T + Send) -> T {
-    match SESSION.try_lock() {
+    match current().try_lock() {
         Ok(mut session) => work(&mut session),
         Err(TryLockError::Poisoned(poisoned)) => work(&mut poisoned.into_inner()),
         Err(TryLockError::WouldBlock) => long(py, work),
@@ -70,11 +81,34 @@ pub(crate) fn short<T: Send>(py: Python<'_>, work: impl FnOnce(&mut Session) -> 
 
 /// Work of milliseconds or more: other threads of Python go on meanwhile.
 pub(crate) fn long<T: Send>(py: Python<'_>, work: impl FnOnce(&mut Session) -> T + Send) -> T {
-    py.detach(|| work(&mut lock()))
+    let session = current();
+    py.detach(|| work(&mut session.lock().unwrap_or_else(PoisonError::into_inner)))
 }
 
-fn lock() -> MutexGuard<'static, Session> {
-    SESSION.lock().unwrap_or_else(PoisonError::into_inner)
+/// Waits, within reason, until no other thread is within the tracker. Whoever keeps the interpreter's lock from here to the fork
+/// leaves no lock of the tracker's, or of what it is made of, locked for good in the child.
+pub(crate) fn settle(py: Python<'_>) {
+    let (session, begin) = (current(), Instant::now());
+    while matches!(session.try_lock(), Err(TryLockError::WouldBlock)) && begin.elapsed() < PATIENCE {
+        py.detach(|| std::thread::sleep(Duration::from_millis(1)));
+    }
+}
+
+/// The session of this very process.
+fn current() -> &'static Mutex<Session> {
+    if process::is_own() {
+        return &SESSION;
+    }
+    let mut of_child = OF_CHILD.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*of_child {
+        Some((child, session)) if *child == std::process::id() => session,
+        _ => {
+            // Never freed: of a child forked from this one, which may find it locked, this is no more than forgotten.
+            let session: &'static Mutex<Session> = Box::leak(Box::default());
+            *of_child = Some((std::process::id(), session));
+            session
+        }
+    }
 }
 
 /// A panic is a fault of ours, and no reason to end a training.
@@ -148,6 +182,36 @@ impl Session {
             Ok(())
         })?;
         Ok(())
+    }
+
+    /// Takes part in a run that another process has started.
+    pub(crate) fn join(&mut self, site: Site, id: &str) -> Result<()> {
+        if self.standing != Standing::Idle {
+            return Ok(());
+        }
+        self.with_tracker(site, |tracker| tracker.join(id))?;
+        self.standing = Standing::Running;
+        Ok(())
+    }
+
+    /// Ends this child's part in a run, on stable storage.
+    pub(crate) fn part(&mut self) -> Result<()> {
+        let flushed = self.with_run(Tracker::flush);
+        self.standing = Standing::Closed;
+        if let Some((_, tracker)) = &mut self.tracker {
+            tracker.abandon();
+        }
+        flushed.map(drop)
+    }
+
+    /// The id of the run under way.
+    pub(crate) fn run_id(&self) -> Option<String> {
+        Some(self.tracker.as_ref()?.1.run_id()?.to_owned())
+    }
+
+    /// Returns once all that was recorded is on stable storage; does nothing where no run is under way.
+    pub(crate) fn flush(&mut self) -> Result<()> {
+        self.with_run(Tracker::flush).map(drop)
     }
 
     /// A model was loaded outside of a run: the next one has it as an input.

@@ -34,19 +34,6 @@ def test_signal_handlers_are_untouched(env: AuEnv) -> None:
     env.python("src/experiment.py").ok()
 
 
-def test_a_forked_child_neither_hangs_nor_ends_the_parents_run(env: AuEnv) -> None:
-    env.script(
-        "import os\nau.parameters(a=5)\nau.log(loss=1.0)\n"
-        "pid = os.fork()\n"
-        "if pid == 0:\n    au.log(loss=2.0)\n    assert au.a == 5\n    raise SystemExit(3)\n"
-        "assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 3\n"
-        "au.log(loss=3.0)\n"
-    )
-    env.python("src/experiment.py").ok()
-    [row] = env.rows()
-    assert (row["status"], row["metrics"]["loss"]) == ("finished", 3.0)
-
-
 def test_a_million_steps_take_no_more_memory_than_a_few(env: AuEnv) -> None:
     env.script(
         "import resource\nau.parameters(n=10)\n"

@@ -6,7 +6,7 @@ use super::Component;
 use super::aurum::tracker::types::{Failure as WitFailure, FailureKind as WitKind, Request as WitRequest};
 use super::exports::aurum::tracker::{datasets, experiments, history, project, reproduction, view};
 use super::ports_impl::ports;
-use crate::completion::{self, Finished};
+use crate::completion::{self, Finished, Lost};
 use crate::dataset::{self, add};
 use crate::error::{Failure, FailureKind};
 use crate::journal::event::Problem;
@@ -57,24 +57,21 @@ impl project::Guest for Component {
         Ok(project::Created { repository, commit, paths })
     }
 
-    fn recover() -> Result<project::Recovery, WitFailure> {
+    fn lost() -> Result<Vec<project::LostRun>, WitFailure> {
         let ports = ports();
         crate::project::require(&ports)?;
-        let recovery = completion::recover(&ports, u64::MAX)?;
-        completion::clear_stale_references(&ports)?;
-        Ok(project::Recovery {
-            recovered: recovery
-                .recovered
-                .into_iter()
-                .map(|Finished { id, status, commit, tag }| project::Recovered {
-                    id,
-                    status: status.to_string(),
-                    commit,
-                    tag,
-                })
-                .collect(),
-            failures: recovery.failures.into_iter().map(Into::into).collect(),
-        })
+        let lost = completion::lost(&ports)?;
+        Ok(lost.into_iter().map(|Lost { id, size }| project::LostRun { id, size }).collect())
+    }
+
+    fn recover(id: String) -> Result<Option<project::Recovered>, WitFailure> {
+        let recovered =
+            |Finished { id, status, commit, tag }| project::Recovered { id, status: status.to_string(), commit, tag };
+        Ok(completion::recover(&ports(), &id)?.map(recovered))
+    }
+
+    fn clear_stale_references() -> Result<(), WitFailure> {
+        Ok(completion::clear_stale_references(&ports())?)
     }
 }
 
@@ -115,8 +112,12 @@ impl experiments::Guest for Component {
         Ok(experiments::Run::new(run))
     }
 
-    fn reopen(id: String) -> Result<experiments::Run, WitFailure> {
-        Ok(experiments::Run::new(Run::reopen(&ports(), &id)?))
+    fn join(id: String) -> Result<experiments::Run, WitFailure> {
+        Ok(experiments::Run::new(Run::join(&ports(), &id)?))
+    }
+
+    fn reopen(id: String, number: u32) -> Result<experiments::Run, WitFailure> {
+        Ok(experiments::Run::new(Run::reopen(&ports(), &id, number)?))
     }
 
     fn find_model(
@@ -133,6 +134,14 @@ impl experiments::Guest for Component {
 impl experiments::GuestRun for Run {
     fn id(&self) -> String {
         Run::id(self).to_owned()
+    }
+
+    fn number(&self) -> u32 {
+        Run::number(self)
+    }
+
+    fn flush(&self) -> Result<(), WitFailure> {
+        Ok(Run::flush(self)?)
     }
 
     fn set_parameters(&self, parameters: Vec<experiments::Parameter>) -> Result<(), WitFailure> {

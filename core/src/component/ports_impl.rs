@@ -314,20 +314,32 @@ impl ports::Journal for Imports {
         Ok(journal::entries()?.into_iter().map(entry).collect())
     }
 
-    fn read(&self, id: &str, offset: u64, limit: u32) -> PortResult<Vec<u8>> {
-        Ok(journal::read(id, offset, limit)?)
+    fn parts(&self, id: &str) -> PortResult<Vec<ports::JournalPart>> {
+        let part = |journal::Part { number, held, size, modified }| ports::JournalPart { number, held, size, modified };
+        Ok(journal::parts(id)?.into_iter().map(part).collect())
     }
 
-    fn remove(&self, id: &str) -> PortResult<()> {
-        Ok(journal::remove(id)?)
+    fn read(&self, id: &str, number: u32, offset: u64, limit: u32) -> PortResult<Vec<u8>> {
+        Ok(journal::read(id, number, offset, limit)?)
+    }
+
+    fn remove(&self, id: &str, known: &[(u32, u64)]) -> PortResult<bool> {
+        let known: Vec<_> =
+            known.iter().map(|(number, size)| journal::Known { number: *number, size: *size }).collect();
+        Ok(journal::remove(id, &known)?)
     }
 
     fn create(&self, id: &str) -> PortResult<Box<dyn ports::JournalWriter>> {
         Ok(Box::new(Writer(journal::Writer::create(id)?)))
     }
 
-    fn open(&self, id: &str) -> PortResult<Option<Box<dyn ports::JournalWriter>>> {
-        Ok(journal::Writer::open(id)?.map(|writer| Box::new(Writer(writer)) as Box<dyn ports::JournalWriter>))
+    fn join(&self, id: &str) -> PortResult<Option<(u32, Box<dyn ports::JournalWriter>)>> {
+        let joined = journal::Writer::join(id)?;
+        Ok(joined.map(|(number, writer)| (number, Box::new(Writer(writer)) as Box<dyn ports::JournalWriter>)))
+    }
+
+    fn open(&self, id: &str, number: u32) -> PortResult<Option<Box<dyn ports::JournalWriter>>> {
+        Ok(journal::Writer::open(id, number)?.map(|writer| Box::new(Writer(writer)) as Box<dyn ports::JournalWriter>))
     }
 }
 

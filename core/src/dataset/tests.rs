@@ -394,7 +394,7 @@ fn a_reopened_run_knows_its_data() {
     run.use_datasets(&["a.csv".into()]).unwrap();
     let id = run.id().to_owned();
     drop(run);
-    let record = record(&world, &Run::reopen(&world.ports(), &id).unwrap());
+    let record = record(&world, &Run::reopen(&world.ports(), &id, 0).unwrap());
     assert!(record.datasets["a.csv"].used && record.datasets.len() == 2);
 }
 

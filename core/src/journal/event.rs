@@ -95,6 +95,29 @@ pub struct Ending {
     /// What it died of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
+    /// The journals of children that go into the commit: their numbers, and how many bytes of each. A child that is still
+    /// alive goes on writing behind that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub children: Vec<(u32, u64)>,
+    /// The commit that this run was saved as before: it was taken for dead, or one of its children outlived its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub supersedes: Option<String>,
+}
+
+impl Ending {
+    /// An end of which no more is known yet.
+    pub fn new(status: Status, time: u64, problem: Option<Problem>) -> Self {
+        Self { status, time, problem, children: Vec::new(), supersedes: None }
+    }
+}
+
+/// The first event of a child's journal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Joined {
+    /// The experiment's id.
+    pub id: String,
+    /// Milliseconds since the run's start.
+    pub elapsed: u64,
 }
 
 /// What a failed run died of.
@@ -131,6 +154,8 @@ pub enum Event<'a> {
     },
     /// What the script printed.
     Output {
+        /// Milliseconds since the start; none in journals of an older version.
+        elapsed: Option<u64>,
         /// 1 stdout, 2 stderr.
         stream: u8,
         /// The bytes as they came.
@@ -138,13 +163,20 @@ pub enum Event<'a> {
     },
     /// A model saved; a later one of the same name replaces the earlier.
     Model {
+        /// Milliseconds since the start; none in journals of an older version.
+        elapsed: Option<u64>,
         /// Its name.
         name: String,
         /// Where its bytes are.
         model: Model,
     },
     /// A model of another experiment loaded.
-    Input(Input),
+    Input {
+        /// Milliseconds since the start; none in journals of an older version.
+        elapsed: Option<u64>,
+        /// Which one.
+        input: Input,
+    },
     /// Data that the run had; a later one of the same name replaces the earlier.
     Datasets(Vec<NamedUsage>),
     /// Finishing has begun: nothing is logged after this.
@@ -153,6 +185,8 @@ pub enum Event<'a> {
     Committed(String),
     /// The tag is, too.
     Done,
+    /// A child takes part in the run.
+    Joined(Joined),
 }
 
 const STARTED: u8 = 1;
@@ -167,6 +201,8 @@ const FINISHING: u8 = 9;
 const COMMITTED: u8 = 10;
 const DONE: u8 = 11;
 const DATASETS: u8 = 12;
+const OUTPUT_AT: u8 = 13;
+const JOINED: u8 = 14;
 
 /// A dataset of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -179,8 +215,25 @@ pub struct NamedUsage {
 
 #[derive(Serialize, Deserialize)]
 struct NamedModel {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    elapsed: Option<u64>,
     name: String,
     model: Model,
+}
+
+#[derive(Serialize, Deserialize)]
+struct TimedInput {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    elapsed: Option<u64>,
+    #[serde(flatten)]
+    input: Input,
+}
+
+/// What of an event in JSON says when it was.
+#[derive(Default, Deserialize)]
+struct Elapsed {
+    #[serde(default)]
+    elapsed: Option<u64>,
 }
 
 impl Event<'_> {
@@ -192,13 +245,15 @@ impl Event<'_> {
             Self::Parameters(_) => PARAMETERS,
             Self::Metric { .. } => METRIC,
             Self::Measured { .. } => MEASURED,
-            Self::Output { .. } => OUTPUT,
+            Self::Output { elapsed: None, .. } => OUTPUT,
+            Self::Output { elapsed: Some(_), .. } => OUTPUT_AT,
             Self::Model { .. } => MODEL,
-            Self::Input(_) => INPUT,
+            Self::Input { .. } => INPUT,
             Self::Datasets(_) => DATASETS,
             Self::Finishing(_) => FINISHING,
             Self::Committed(_) => COMMITTED,
             Self::Done => DONE,
+            Self::Joined(_) => JOINED,
         }
     }
 
@@ -218,16 +273,22 @@ impl Event<'_> {
                     measured(out, measurement.metric, measurement.step, &measurement.value);
                 }
             }
-            Self::Output { stream, bytes } => {
+            Self::Output { elapsed, stream, bytes } => {
+                if let Some(elapsed) = elapsed {
+                    varint(out, *elapsed);
+                }
                 out.push(*stream);
                 out.extend_from_slice(bytes);
             }
-            Self::Model { name, model } => json(out, &NamedModel { name: name.clone(), model: model.clone() }),
-            Self::Input(input) => json(out, input),
+            Self::Model { elapsed, name, model } => {
+                json(out, &NamedModel { elapsed: *elapsed, name: name.clone(), model: model.clone() });
+            }
+            Self::Input { elapsed, input } => json(out, &TimedInput { elapsed: *elapsed, input: input.clone() }),
             Self::Datasets(datasets) => json(out, datasets),
             Self::Finishing(ending) => json(out, ending),
             Self::Committed(commit) => out.extend_from_slice(commit.as_bytes()),
             Self::Done => {}
+            Self::Joined(joined) => json(out, joined),
         }
     }
 }
@@ -244,15 +305,18 @@ impl<'a> Event<'a> {
             PARAMETERS => from_json(payload).map(Self::Parameters),
             METRIC => read_metric(payload),
             MEASURED => read_measured(payload),
-            OUTPUT => payload
-                .split_first()
-                .map(|(stream, bytes)| Self::Output { stream: *stream, bytes: Cow::Borrowed(bytes) }),
-            MODEL => from_json(payload).map(|NamedModel { name, model }| Self::Model { name, model }),
-            INPUT => from_json(payload).map(Self::Input),
+            OUTPUT => read_output(None, payload),
+            OUTPUT_AT => {
+                let rest = &mut &*payload;
+                read_varint(rest).and_then(|elapsed| read_output(Some(elapsed), rest))
+            }
+            MODEL => from_json(payload).map(|NamedModel { elapsed, name, model }| Self::Model { elapsed, name, model }),
+            INPUT => from_json(payload).map(|TimedInput { elapsed, input }| Self::Input { elapsed, input }),
             DATASETS => from_json(payload).map(Self::Datasets),
             FINISHING => from_json(payload).map(Self::Finishing),
             COMMITTED => std::str::from_utf8(payload).ok().map(|commit| Self::Committed(commit.to_owned())),
             DONE => Some(Self::Done),
+            JOINED => from_json(payload).map(Self::Joined),
             _ => None,
         };
         event.ok_or_else(|| {
@@ -286,15 +350,29 @@ pub fn measured(out: &mut Vec<u8>, metric: u32, step: u64, value: &Number) {
     }
 }
 
-/// Begins the payload of a `Measured` event.
-pub fn begin_measured(out: &mut Vec<u8>, elapsed: u64) {
+/// Begins the payload of a `Measured` event, or of an `Output` event that says when it was.
+pub fn begin_timed(out: &mut Vec<u8>, elapsed: u64) {
     varint(out, elapsed);
+}
+
+/// When an event was, in milliseconds since the run's start; none where it does not say.
+pub fn elapsed(kind: u8, payload: &[u8]) -> Option<u64> {
+    match kind {
+        MEASURED | OUTPUT_AT => read_varint(&mut &*payload),
+        MODEL | INPUT | JOINED => serde_json::from_slice::<Elapsed>(payload).ok()?.elapsed,
+        _ => None,
+    }
 }
 
 /// The type of a `Measured` event, for writers that pack its payload themselves.
 pub const MEASURED_KIND: u8 = MEASURED;
-/// The type of an `Output` event, likewise.
-pub const OUTPUT_KIND: u8 = OUTPUT;
+/// The type of an `Output` event that says when it was, likewise.
+pub const OUTPUT_KIND: u8 = OUTPUT_AT;
+
+fn read_output(elapsed: Option<u64>, payload: &[u8]) -> Option<Event<'_>> {
+    let (stream, bytes) = payload.split_first()?;
+    Some(Event::Output { elapsed, stream: *stream, bytes: Cow::Borrowed(bytes) })
+}
 
 fn read_metric<'a>(mut payload: &'a [u8]) -> Option<Event<'a>> {
     let number = metric_number(&mut payload)?;

@@ -1,16 +1,18 @@
-//! What a journal says so far, in memory that does not grow with its length.
+//! What a run's journals say so far, in memory that does not grow with their length.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::dataset::usage::Usage;
 use crate::error::Result;
 use crate::journal::event::{Ending, Event, Measurement, ParameterSet, Started};
+use crate::journal::merge::{Merge, Moment};
 use crate::journal::reader::Reader;
-use crate::metrics::Statistics;
+use crate::metrics::{MOST_METRICS, MOST_NAME_BYTES, Statistics};
 use crate::ports::{Journal, Package};
 use crate::record::{Input, Model};
+use crate::run::{MOST_INPUTS, MOST_MODELS};
 
-/// The state of a run, folded from its journal.
+/// The state of a run, folded from its journal, or from its journal and those of its children.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct State {
     /// None until the first event: then nothing was accepted yet.
@@ -29,7 +31,7 @@ pub struct State {
     pub datasets: BTreeMap<String, Usage>,
     /// In the order of loading, each once.
     pub inputs: Vec<Input>,
-    /// Once finishing has begun.
+    /// Once finishing has begun. A run that was finished and went on has begun it again.
     pub ending: Option<Ending>,
     /// Once the commit is safe.
     pub committed: Option<String>,
@@ -46,37 +48,77 @@ pub struct State {
 }
 
 impl State {
-    /// Folds a whole journal.
+    /// Folds the run's own journal.
     ///
     /// # Errors
     /// As [`Reader::next_event`].
     pub fn read(journal: &dyn Journal, id: &str) -> Result<Self> {
-        Self::read_with(journal, id, &mut |_, _| Ok(()))
+        Self::read_part(journal, id, 0)
     }
 
-    /// Folds a whole journal, showing each event, with what was known before it, to a visitor.
+    /// Folds one of the run's journals by itself.
     ///
     /// # Errors
-    /// As [`Reader::next_event`], and the visitor's own.
-    pub fn read_with(
-        journal: &dyn Journal,
-        id: &str,
-        visit: &mut dyn FnMut(&Self, &Event<'_>) -> Result<()>,
-    ) -> Result<Self> {
+    /// As [`Reader::next_event`].
+    pub fn read_part(journal: &dyn Journal, id: &str, number: u32) -> Result<Self> {
         let mut state = Self::default();
-        let mut reader = Reader::new(journal, id);
-        while let Some(event) = reader.next_event()? {
-            visit(&state, &event)?;
-            state.apply(event);
+        let mut reader = Reader::of(journal, id, number);
+        while reader.advance()? {
+            let elapsed = reader.elapsed().unwrap_or(0);
+            if let Some(event) = reader.event()? {
+                state.apply(elapsed, event);
+            }
         }
-        state.sequence = reader.sequence();
-        state.length = reader.length();
-        state.damaged = reader.damaged();
+        state.note(&reader);
         Ok(state)
     }
 
+    /// Folds the run's journal and all that its children have written by now.
+    ///
+    /// # Errors
+    /// As [`State::merge`].
+    pub fn read_all(journal: &dyn Journal, id: &str) -> Result<Self> {
+        let children = children(journal, id)?;
+        if children.is_empty() {
+            Self::read(journal, id)
+        } else {
+            Self::merge(journal, id, &children, &mut |_, _| Ok(()))
+        }
+    }
+
+    /// Folds the run's journal and so many bytes of its children's, in the order of time, showing each event to a visitor, with
+    /// what was known before it. Metrics have the same number whoever logged them.
+    ///
+    /// # Errors
+    /// When a journal can't be read, or holds what this version does not know; and the visitor's own.
+    pub fn merge(
+        journal: &dyn Journal,
+        id: &str,
+        children: &[(u32, u64)],
+        visit: &mut dyn FnMut(&Self, &Moment<'_>) -> Result<()>,
+    ) -> Result<Self> {
+        let mut merge = Merge::new(journal, id, children)?;
+        let (mut state, mut numbers) = (Self::default(), Numbers::default());
+        while let Some(mut moment) = merge.next_moment()? {
+            numbers.translate(&mut state, moment.process, &mut moment.event);
+            visit(&state, &moment)?;
+            state.apply(moment.elapsed, moment.event);
+        }
+        state.note(merge.own());
+        Ok(state)
+    }
+
+    /// What is known of the run's own journal once it was read to its end.
+    fn note(&mut self, reader: &Reader<'_>) {
+        self.sequence = reader.sequence();
+        self.length = reader.length();
+        self.damaged = reader.damaged();
+    }
+
     /// Takes in the next event.
-    pub fn apply(&mut self, event: Event<'_>) {
+    fn apply(&mut self, elapsed: u64, event: Event<'_>) {
+        let time = self.started.as_ref().map_or(0, |started| started.time.saturating_add(elapsed));
+        self.last_time = self.last_time.max(time);
         match event {
             Event::Started(started) => {
                 self.last_time = started.time;
@@ -90,8 +132,7 @@ impl State {
                 self.reach(number);
                 self.names[number as usize] = name.into_owned();
             }
-            Event::Measured { elapsed, measurements } => {
-                self.last_time = self.started.as_ref().map_or(0, |started| started.time) + elapsed;
+            Event::Measured { measurements, .. } => {
                 for Measurement { metric, step, value } in measurements {
                     self.reach(metric);
                     match &mut self.metrics[metric as usize] {
@@ -100,19 +141,29 @@ impl State {
                     }
                 }
             }
-            Event::Output { .. } => {}
-            Event::Model { name, model } => {
-                self.models.insert(name, model);
+            Event::Output { .. } | Event::Joined(_) => {}
+            Event::Model { name, model, .. } => {
+                if self.models.len() < MOST_MODELS || self.models.contains_key(&name) {
+                    self.models.insert(name, model);
+                }
             }
-            Event::Input(input) => {
-                if !self.inputs.contains(&input) {
+            Event::Input { input, .. } => {
+                if self.inputs.len() < MOST_INPUTS && !self.inputs.contains(&input) {
                     self.inputs.push(input);
                 }
             }
             Event::Datasets(datasets) => {
-                self.datasets.extend(datasets.into_iter().map(|named| (named.name, named.dataset)));
+                for named in datasets {
+                    // Whoever of the run's processes used it: it was used.
+                    let used = self.datasets.get(&named.name).is_some_and(|former| former.used);
+                    self.datasets.insert(named.name, Usage { used: used || named.dataset.used, ..named.dataset });
+                }
             }
-            Event::Finishing(ending) => self.ending = Some(ending),
+            Event::Finishing(ending) => {
+                self.ending = Some(ending);
+                self.committed = None;
+                self.done = false;
+            }
             Event::Committed(commit) => self.committed = Some(commit),
             Event::Done => self.done = true,
         }
@@ -126,14 +177,79 @@ impl State {
         }
     }
 
-    /// The summaries by name.
-    pub fn named_metrics(&self) -> BTreeMap<String, Statistics> {
-        let named = self.names.iter().zip(&self.metrics);
-        named.filter_map(|(name, statistics)| Some((name.clone(), statistics.clone()?))).collect()
+    /// The summaries by name, and how many there is no room for: each process keeps to the limits by itself, but all together may
+    /// have logged more than a record takes.
+    pub fn summaries(&self) -> (BTreeMap<String, Statistics>, u64) {
+        let (mut summaries, mut bytes, mut more) = (BTreeMap::new(), 0, 0);
+        for (name, statistics) in self.names.iter().zip(&self.metrics) {
+            let Some(statistics) = statistics else { continue };
+            bytes += name.len();
+            if summaries.len() < MOST_METRICS && bytes <= MOST_NAME_BYTES {
+                summaries.insert(name.clone(), statistics.clone());
+            } else {
+                more += 1;
+            }
+        }
+        (summaries, more)
+    }
+}
+
+/// The journals of a run's children, and their sizes by now.
+///
+/// # Errors
+/// When they can't be listed.
+pub fn children(journal: &dyn Journal, id: &str) -> Result<Vec<(u32, u64)>> {
+    let parts = journal.parts(id)?;
+    Ok(parts.into_iter().filter(|part| part.number != 0).map(|part| (part.number, part.size)).collect())
+}
+
+/// Which number a metric has among all, for each process's own number of it.
+#[derive(Default)]
+struct Numbers {
+    by_name: HashMap<String, u32>,
+    of_process: HashMap<u32, Vec<Option<u32>>>,
+}
+
+impl Numbers {
+    fn translate(&mut self, state: &mut State, process: u32, event: &mut Event<'_>) {
+        match event {
+            Event::Metric { number, name } => *number = self.named(state, process, *number, name),
+            Event::Measured { measurements, .. } => {
+                for measurement in measurements {
+                    let own = measurement.metric;
+                    let known = self.of_process.get(&process).and_then(|known| *known.get(own as usize)?);
+                    measurement.metric = match known {
+                        Some(number) => number,
+                        // What named it was damaged.
+                        None => self.named(state, process, own, &placeholder(own as usize)),
+                    };
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn named(&mut self, state: &mut State, process: u32, own: u32, name: &str) -> u32 {
+        let number = match self.by_name.get(name) {
+            Some(number) => *number,
+            None => {
+                let number = u32::try_from(state.names.len()).unwrap_or(u32::MAX);
+                state.names.push(name.to_owned());
+                state.metrics.push(None);
+                self.by_name.insert(name.to_owned(), number);
+                number
+            }
+        };
+        let known = self.of_process.entry(process).or_default();
+        if known.len() <= own as usize {
+            known.resize(own as usize + 1, None);
+        }
+        known[own as usize] = Some(number);
+        number
     }
 }
 
 /// What a metric without a name is called.
-pub(crate) fn placeholder(number: usize) -> String {
+fn placeholder(number: usize) -> String {
     format!("metric {number}")
 }

@@ -34,16 +34,23 @@ pub struct Frame<'a> {
 /// Writes a frame into the buffer, replacing what was there; `fill` appends the payload.
 pub fn encode(buffer: &mut Vec<u8>, kind: u8, sequence: u64, fill: impl FnOnce(&mut Vec<u8>)) {
     buffer.clear();
+    push(buffer, kind, sequence, fill);
+}
+
+/// Writes a frame behind what is in the buffer, so that one `write(2)` may append several.
+pub fn push(buffer: &mut Vec<u8>, kind: u8, sequence: u64, fill: impl FnOnce(&mut Vec<u8>)) {
+    let before = buffer.len();
     buffer.extend_from_slice(&MAGIC);
     buffer.extend_from_slice(&[0; 4]);
     buffer.push(kind);
     buffer.extend_from_slice(&sequence.to_le_bytes());
     buffer.extend_from_slice(&[0; 4]);
     fill(buffer);
-    let length = u32::try_from(buffer.len() - HEADER).unwrap_or(u32::MAX);
-    buffer[4..8].copy_from_slice(&length.to_le_bytes());
-    let checksum = checksum(&buffer[4..17], &buffer[HEADER..]);
-    buffer[17..HEADER].copy_from_slice(&checksum.to_le_bytes());
+    let frame = &mut buffer[before..];
+    let length = u32::try_from(frame.len() - HEADER).unwrap_or(u32::MAX);
+    frame[4..8].copy_from_slice(&length.to_le_bytes());
+    let checksum = checksum(&frame[4..17], &frame[HEADER..]);
+    frame[17..HEADER].copy_from_slice(&checksum.to_le_bytes());
 }
 
 /// Whether a frame can be read again.

@@ -6,7 +6,7 @@ use wasmtime::component::Resource;
 use super::generated::aurum::tracker::journal as wit;
 use super::{Answer, Host, answer};
 use crate::capabilities;
-use crate::capabilities::journal::{Entry, Journals, Writer};
+use crate::capabilities::journal::{Entry, Journals, Part, Writer};
 
 impl Host {
     fn journals(&self) -> capabilities::Result<Journals> {
@@ -21,12 +21,18 @@ impl wit::Host for Host {
         answer(self.journals().and_then(|journals| Ok(journals.entries()?.into_iter().map(entry).collect())))
     }
 
-    fn read(&mut self, id: String, offset: u64, limit: u32) -> Answer<Vec<u8>> {
-        answer(self.journals().and_then(|journals| journals.read(&id, offset, limit)))
+    fn parts(&mut self, id: String) -> Answer<Vec<wit::Part>> {
+        let part = |Part { number, held, size, modified }| wit::Part { number, held, size, modified };
+        answer(self.journals().and_then(|journals| Ok(journals.parts(&id)?.into_iter().map(part).collect())))
     }
 
-    fn remove(&mut self, id: String) -> Answer<()> {
-        answer(self.journals().and_then(|journals| journals.remove(&id)))
+    fn read(&mut self, id: String, number: u32, offset: u64, limit: u32) -> Answer<Vec<u8>> {
+        answer(self.journals().and_then(|journals| journals.read(&id, number, offset, limit)))
+    }
+
+    fn remove(&mut self, id: String, known: Vec<wit::Known>) -> Answer<bool> {
+        let known: Vec<_> = known.into_iter().map(|wit::Known { number, size }| (number, size)).collect();
+        answer(self.journals().and_then(|journals| journals.remove(&id, &known)))
     }
 }
 
@@ -38,8 +44,16 @@ impl wit::HostWriter for Host {
         }
     }
 
-    fn open(&mut self, id: String) -> Answer<Option<Resource<Writer>>> {
-        match self.journals().and_then(|journals| journals.open(&id)) {
+    fn join(&mut self, id: String) -> Answer<Option<(u32, Resource<Writer>)>> {
+        match self.journals().and_then(|journals| journals.join(&id)) {
+            Ok(Some((number, writer))) => Ok(Ok(Some((number, self.table.push(writer)?)))),
+            Ok(None) => Ok(Ok(None)),
+            Err(error) => Ok(Err(error.into())),
+        }
+    }
+
+    fn open(&mut self, id: String, number: u32) -> Answer<Option<Resource<Writer>>> {
+        match self.journals().and_then(|journals| journals.open(&id, number)) {
             Ok(Some(writer)) => Ok(Ok(Some(self.table.push(writer)?))),
             Ok(None) => Ok(Ok(None)),
             Err(error) => Ok(Err(error.into())),

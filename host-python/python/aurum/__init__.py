@@ -8,6 +8,7 @@ Example:
 """
 
 import atexit as _atexit
+import os as _os
 
 from _collections_abc import Mapping as _Mapping
 
@@ -84,5 +85,6 @@ def __dir__():
 
 if _aurum.begin():
     _streams.install()
+_os.register_at_fork(before=_aurum.before_fork, after_in_child=_aurum.after_fork)
 # Registered early, so that it runs late: what other handlers print is recorded too.
 _atexit.register(_aurum.at_exit)
