@@ -81,9 +81,13 @@ pub fn lost(ports: &Ports) -> Result<Vec<Lost>> {
 /// # Errors
 /// When it can't be done, naming the run; its journals are as they were, save for a torn tail.
 pub fn recover(ports: &Ports, id: &str) -> Result<Option<Finished>> {
-    recover_one(ports, id).map_err(|failure| Failure {
-        message: format!("The run `{id}` could not be recovered: {}", failure.message),
-        ..failure
+    recover_one(ports, id).map_err(|failure| {
+        let message = format!("The run `{id}` could not be recovered: {}", failure.message);
+        let failure = Failure { message, ..failure };
+        match failure.hints.is_empty() {
+            true => failure.hint(format!("Nothing is lost: its journal stays where it is, `.git/aurum/runs/{id}`")),
+            false => failure,
+        }
     })
 }
 
@@ -264,6 +268,13 @@ fn seal_anew(ports: &Ports, id: &str, writer: &dyn JournalWriter, ending: &Endin
     let requirements = report::requirements(&state.packages);
     let mut tree = base(ports, &mut started)?;
     let record = report::record(&started, ending, &state, &requirements);
+    if state.more + record.metrics_more > 0 {
+        let message = format!(
+            "The children of the run logged more than a record takes: {} metrics and {} notes, artefacts and models are left out of it",
+            record.metrics_more, state.more
+        );
+        ports.progress.warn(&message, &["All values of metrics are in the experiment's `metrics.jsonl`".to_owned()]);
+    }
     let text = record.to_text()?;
     // What an experiment that was checked out brought along is not a part of this one.
     for other in earlier_experiments(ports, &started.tree)? {

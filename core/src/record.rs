@@ -73,6 +73,24 @@ pub struct Model {
     pub size: u64,
 }
 
+/// Where the bytes are of a file kept with an experiment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Artifact {
+    /// `sha256:…`
+    pub digest: String,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// What the script had to say of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// RFC 3339, UTC.
+    pub at: String,
+    /// What it said.
+    pub text: String,
+}
+
 /// A model of another experiment that this one loaded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Input {
@@ -173,6 +191,12 @@ pub struct Record {
     /// By name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub models: BTreeMap<String, Model>,
+    /// Files that were kept with it, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub artifacts: BTreeMap<String, Artifact>,
+    /// In the order of time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Note>,
     /// The data that the run had, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub datasets: BTreeMap<String, Usage>,

@@ -8,7 +8,7 @@ use crate::error::PortError;
 use crate::journal::event::{Ending, Measurement, Started};
 use crate::journal::fold::State;
 use crate::ports::Package;
-use crate::record::{Code, Command, Environment, Parameter, Record, SCHEMA, Status};
+use crate::record::{Code, Command, Environment, Note, Parameter, Record, SCHEMA, Status};
 use crate::snapshot::Reason;
 use crate::{layout, time, value};
 
@@ -52,6 +52,8 @@ pub fn record(started: &Started, ending: &Ending, state: &State, requirements: &
         metrics,
         metrics_more,
         models: state.models.clone(),
+        artifacts: state.artifacts.clone(),
+        notes: state.notes.iter().map(|(time, text)| Note { at: time::format(*time), text: text.clone() }).collect(),
         datasets: state.datasets.clone(),
         inputs: state.inputs.clone(),
         environment: started.interpreter.as_ref().map(|(implementation, version)| Environment {

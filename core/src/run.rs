@@ -1,7 +1,7 @@
 //! What a script does to its experiment. Everything goes into the journal; what is kept here can be had from it again.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -20,7 +20,7 @@ use crate::models::{self, Found};
 use crate::parameters::Parameter;
 use crate::ports::{ByteStream, Head, Identity, JournalWriter, Place, Ports};
 use crate::project;
-use crate::record::{Input, Model, Status};
+use crate::record::{Artifact, Input, Model, Status};
 use crate::redact;
 use crate::snapshot;
 use crate::value;
@@ -36,6 +36,11 @@ pub(crate) const MOST_INPUTS: usize = 500;
 const TRACEBACK_END: usize = 128 << 10;
 /// Models of one experiment.
 pub(crate) const MOST_MODELS: usize = 500;
+/// Artefacts of one experiment.
+pub(crate) const MOST_ARTIFACTS: usize = 500;
+/// Notes of one experiment, and the bytes that they may take in its record.
+pub(crate) const MOST_NOTES: usize = 500;
+pub(crate) const MOST_NOTE_BYTES: usize = 64 << 10;
 /// Bytes of output in one frame.
 const OUTPUT_PIECE: usize = frame::LONGEST_PAYLOAD - 16;
 /// The same of a child's: whoever merges many journals has a frame of each in memory.
@@ -76,6 +81,9 @@ struct Inner {
     last_steps: Vec<Option<u64>>,
     parameters: BTreeMap<String, Value>,
     models: BTreeMap<String, Model>,
+    artifacts: BTreeSet<String>,
+    notes: usize,
+    note_bytes: usize,
     datasets: BTreeMap<String, Usage>,
     inputs: usize,
     /// Whether the journal may say so already: nothing is appended after that.
@@ -202,6 +210,9 @@ impl Run {
                 last_steps,
                 parameters: state.parameters.into_iter().map(|(name, set)| (name, set.value)).collect(),
                 models: state.models,
+                artifacts: state.artifacts.into_keys().collect(),
+                notes: state.notes.len(),
+                note_bytes: state.note_bytes,
                 datasets: state.datasets,
                 inputs: state.inputs.len(),
                 finishing: state.ending.is_some(),
@@ -375,6 +386,54 @@ impl Run {
         Ok(Found { experiment: self.id.clone(), model })
     }
 
+    /// Keeps a file with the experiment.
+    ///
+    /// # Errors
+    /// When the store can't keep it, and for names that can't be one or are one too many.
+    pub fn log_artifact(&self, name: &str, contents: ByteStream) -> Result<Artifact> {
+        self.alive()?;
+        check_name("artefact", name)?;
+        if self.inner.borrow().artifacts.len() >= MOST_ARTIFACTS && !self.inner.borrow().artifacts.contains(name) {
+            return Err(Failure::new(
+                FailureKind::LimitReached,
+                format!("`{name}` would be one artefact more than the {MOST_ARTIFACTS} that an experiment can have"),
+            )
+            .hint("Log again under a name used before: the later artefact replaces the earlier"));
+        }
+        let stored = self.ports.store.add(contents)?;
+        let artifact = Artifact { digest: stored.digest, size: stored.size };
+        let elapsed = self.elapsed(&self.inner.borrow());
+        self.append(&Event::Artifact { elapsed, name: name.to_owned(), artifact: artifact.clone() })?;
+        self.inner.borrow_mut().artifacts.insert(name.to_owned());
+        Ok(artifact)
+    }
+
+    /// Records what the script has to say of itself, without what opens the addresses in it.
+    ///
+    /// # Errors
+    /// When there is nothing in it, and when there is no room for it.
+    pub fn note(&self, text: &str) -> Result<()> {
+        self.alive()?;
+        let text = redact::url(text);
+        if text.trim().is_empty() {
+            return Err(Failure::new(FailureKind::InvalidValue, "The note is empty").hint("Say something in it"));
+        }
+        let elapsed = self.elapsed(&self.inner.borrow());
+        let bytes = self.inner.borrow().note_bytes.saturating_add(note_room(&text));
+        let notes = self.inner.borrow().notes;
+        if notes >= MOST_NOTES || bytes > MOST_NOTE_BYTES {
+            return Err(Failure::new(
+                FailureKind::LimitReached,
+                format!("There is no room for another note: {MOST_NOTES} of 64 KiB in all are the most"),
+            )
+            .hint("Print what is long, or keep it by `au.log_artifact`"));
+        }
+        self.append(&Event::Note { elapsed, text })?;
+        let inner = &mut *self.inner.borrow_mut();
+        (inner.notes, inner.note_bytes) = (notes + 1, bytes);
+        Ok(())
+    }
+
     /// Finds a model by the rule of [`models::find`] and records it as an input when it is another experiment's.
     ///
     /// # Errors
@@ -515,6 +574,11 @@ pub(crate) fn committer(ports: &Ports) -> Result<Identity> {
 fn room(value: &Value) -> usize {
     let text = value::canonical(value);
     text.len() + 8 * text.lines().count()
+}
+
+/// Bytes of a note in a record, without its time.
+pub(crate) fn note_room(text: &str) -> usize {
+    Value::from(text).to_string().len()
 }
 
 fn next_step(last_steps: &[Option<u64>], metric: u32, given: Option<u64>) -> u64 {

@@ -783,3 +783,66 @@ fn more_metrics_than_a_record_takes_are_counted_and_kept_beside_it() {
     let metrics = world.tree_of(&finished.commit)[&layout::metrics(&finished.id)].clone();
     assert_eq!(String::from_utf8(metrics).unwrap().lines().count(), MOST_METRICS * 3 / 2);
 }
+
+#[test]
+fn notes_and_artefacts_stand_in_the_record() {
+    let world = World::project();
+    let run = start(&world);
+    let child = join(&world, &run);
+    run.note("half of it is mislabelled\nsee https://ann:hunter2@host/x?sig=hunter2").unwrap();
+    child.note("so it is").unwrap();
+    run.log_artifact("plot.png", World::bytes(b"old")).unwrap();
+    child.log_artifact("plot.png", World::bytes(b"newer")).unwrap();
+    run.flush().unwrap();
+    for empty in ["", "  \n"] {
+        assert_eq!(run.note(empty).unwrap_err().kind, FailureKind::InvalidValue);
+    }
+    assert_eq!(run.log_artifact("a\nb", World::bytes(b"")).unwrap_err().kind, FailureKind::InvalidValue);
+    drop(child);
+    let shown: Value = serde_json::from_str(&history::show(&world.ports(), run.id()).unwrap()).unwrap();
+    assert_eq!((shown["notes"].as_array().unwrap().len(), &shown["artifacts"]["plot.png"]["size"]), (2, &json!(5)));
+    let record = record_of(&world, &run.finish(Status::Finished, None).unwrap().commit);
+    let texts: Vec<_> = record.notes.iter().map(|note| note.text.as_str()).collect();
+    assert!(texts[0].starts_with("half of it is mislabelled\n") && !texts[0].contains("hunter2"), "{texts:?}");
+    assert_eq!(texts[1], "so it is");
+    assert!(record.notes.is_sorted_by_key(|note| note.at.clone()) && record.notes[0].at.ends_with('Z'));
+    assert_eq!(record.artifacts["plot.png"].size, 5);
+    assert_eq!(run.note("late").unwrap_err().kind, FailureKind::Usage);
+}
+
+#[test]
+fn what_is_noted_beyond_what_a_record_takes_is_refused_at_the_call() {
+    let world = World::project();
+    let run = start(&world);
+    assert_eq!(run.note(&"\u{1}".repeat(20 << 10)).unwrap_err().kind, FailureKind::LimitReached, "as it is written");
+    for number in 0..250 {
+        run.note(&format!("note {number}")).unwrap();
+        run.log_artifact(&format!("file {number}"), World::bytes(b"x")).unwrap();
+    }
+    let run = Run::reopen(&world.ports(), run.id(), 0).unwrap();
+    for number in 250..500 {
+        run.note(&format!("note {number}")).unwrap();
+        run.log_artifact(&format!("file {number}"), World::bytes(b"x")).unwrap();
+    }
+    assert_eq!(run.note("one more").unwrap_err().kind, FailureKind::LimitReached);
+    assert_eq!(run.log_artifact("one more", World::bytes(b"")).unwrap_err().kind, FailureKind::LimitReached);
+    run.log_artifact("file 7", World::bytes(b"again")).unwrap();
+    let child = join(&world, &run);
+    child.note("of a child").unwrap();
+    drop(child);
+    let record = record_of(&world, &run.finish(Status::Finished, None).unwrap().commit);
+    assert_eq!((record.notes.len(), record.artifacts.len(), record.artifacts["file 7"].size), (500, 500, 5));
+    assert_eq!(world.warnings().len(), 1, "what a child noted and has no room is told of");
+}
+
+#[test]
+fn a_record_of_before_there_were_notes_is_read() {
+    let world = World::project();
+    let commit = lively(&world).finish(Status::Finished, None).unwrap().commit;
+    let tree = world.tree_of(&commit);
+    let (_, bytes) = tree.iter().find(|(path, _)| path.ends_with("record.json")).unwrap();
+    let text = String::from_utf8(bytes.clone()).unwrap();
+    assert!(["notes", "artifacts", "metrics_more"].iter().all(|key| !text.contains(key)), "{text}");
+    let record = Record::parse(bytes).unwrap();
+    assert_eq!((record.notes.len(), record.artifacts.len()), (0, 0));
+}

@@ -24,5 +24,5 @@ pub use failure::{Failure, FailureKind, Warning};
 pub use tracker::{
     AddOptions, Addition, Created, DataSource, Declared, FinishedRun, Loaded, Measurement, ModelLocation, Number,
     Omissions, Outcome, OutputStream, Packed, Pages, Parameter, Problem, Recovered, Recovery, Request, Resolution,
-    RunOptions, Source, Tracker, discover,
+    RunOptions, Source, StoredArtifact, Tracker, discover,
 };

@@ -31,7 +31,7 @@ pub use reproduction::{Loaded, Omissions, Packed};
 pub use crate::bindings::generated::aurum::tracker::types::Request;
 pub use crate::bindings::generated::exports::aurum::tracker::experiments::{
     Declared, FinishedRun, Measurement, ModelLocation, Number, Outcome, OutputStream, Parameter, Problem, Resolution,
-    RunOptions, Source,
+    RunOptions, Source, StoredArtifact,
 };
 pub use crate::bindings::generated::exports::aurum::tracker::project::Created;
 
@@ -203,14 +203,31 @@ impl Tracker {
     /// # Errors
     /// When the store can't keep it.
     pub fn save_model(&mut self, name: &str, contents: Box<dyn Read + Send>) -> Result<ModelLocation> {
+        let mut contents = self.hand_over(contents)?;
+        self.with_run(|core, store, run| core.run().call_save_model(store, run, name, take(&mut contents)?))
+    }
+
+    /// Keeps a file with the experiment. Its bytes go from the reader to the store, past the sandbox.
+    ///
+    /// # Errors
+    /// When the store can't keep it.
+    pub fn log_artifact(&mut self, name: &str, contents: Box<dyn Read + Send>) -> Result<StoredArtifact> {
+        let mut contents = self.hand_over(contents)?;
+        self.with_run(|core, store, run| core.run().call_log_artifact(store, run, name, take(&mut contents)?))
+    }
+
+    /// Records what the script has to say of itself.
+    ///
+    /// # Errors
+    /// When it says nothing, and when there is no room for it.
+    pub fn note(&mut self, text: &str) -> Result<()> {
+        self.with_run(|core, store, run| core.run().call_note(store, run, text))
+    }
+
+    fn hand_over(&mut self, contents: Box<dyn Read + Send>) -> Result<Option<Resource<ByteStream>>> {
         let handle = self.sandbox()?.store.data_mut().table.push(ByteStream(contents));
         let rep = handle.map_err(|error| Failure::trap(&error.into()))?.rep();
-        // A stream can be read once, and its handle goes with a sandbox that traps: the second try, if there is one, says so.
-        let mut contents = Some(Resource::<ByteStream>::new_own(rep));
-        self.with_run(|core, store, run| match contents.take() {
-            Some(contents) => core.run().call_save_model(store, run, name, contents),
-            None => Err(wasmtime::Error::msg("the model's bytes were read only in part")),
-        })
+        Ok(Some(Resource::<ByteStream>::new_own(rep)))
     }
 
     /// Where a model is, by the rules of `load_model`.
@@ -402,6 +419,11 @@ impl Sandbox {
         self.store.set_fuel(fuel)?;
         call(self)
     }
+}
+
+/// A stream can be read once, and its handle goes with a sandbox that traps: the second try, if there is one, says so.
+fn take(contents: &mut Option<Resource<ByteStream>>) -> wasmtime::Result<Resource<ByteStream>> {
+    contents.take().ok_or_else(|| wasmtime::Error::msg("the bytes were read only in part"))
 }
 
 /// Rows of experiments, a page at a time, so that a long history is never in memory as a whole.

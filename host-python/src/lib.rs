@@ -7,6 +7,7 @@
 
 mod data;
 mod errors;
+mod extras;
 mod membership;
 mod metrics;
 mod models;
@@ -24,6 +25,8 @@ use pyo3::prelude::*;
 mod _aurum {
     #[pymodule_export]
     use crate::data::{dataset, use_datasets};
+    #[pymodule_export]
+    use crate::extras::{flush, log_artifact, note};
     #[pymodule_export]
     use crate::metrics::{log, register_metric, register_metrics};
     #[pymodule_export]

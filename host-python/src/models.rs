@@ -28,7 +28,7 @@ use crate::{process, warn};
 #[pyfunction]
 #[pyo3(signature = (data, name="model"))]
 pub(crate) fn save_model(py: Python<'_>, data: &Bound<'_, PyAny>, name: &str) -> PyResult<()> {
-    let bytes = read_bytes(data)?;
+    let bytes = read_bytes("A model", data)?;
     if !enter(py, None)? {
         return Ok(());
     }
@@ -97,15 +97,15 @@ pub(crate) fn load_model<'py>(py: Python<'py>, name: &str, experiment: Option<&s
 }
 
 /// Bytes that stay as they are while the interpreter runs on: shared where Python's can't change, else copied.
-fn read_bytes(data: &Bound<'_, PyAny>) -> PyResult<PyBackedBytes> {
+pub(crate) fn read_bytes(what: &str, data: &Bound<'_, PyAny>) -> PyResult<PyBackedBytes> {
     if let Ok(bytes) = data.cast::<PyBytes>() {
         return Ok(bytes.clone().into());
     }
     match PyMemoryView::from(data) {
         Ok(view) => Ok(view.call_method0("tobytes")?.cast_into::<PyBytes>()?.into()),
         Err(error) if error.is_instance_of::<PyTypeError>(data.py()) => {
-            let message = format!("A model is saved as bytes, not as {}", kind(data));
-            Err(invalid_value(data.py(), message, "Serialise it first, such as with `pickle.dumps(model)`"))
+            let message = format!("{what} is kept as bytes, not as {}", kind(data));
+            Err(invalid_value(data.py(), message, "Serialise it first, such as with `pickle.dumps`"))
         }
         Err(error) => Err(error),
     }

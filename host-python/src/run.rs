@@ -84,6 +84,8 @@ pub(crate) fn enter(py: Python<'_>, name: Option<String>) -> PyResult<bool> {
             membership::enter(py, Membership { id, root });
         }
         keep_output(py);
+        // Without it a script that exits with a code is recorded as finished.
+        let _ = py.import("aurum._exit").and_then(|exit| exit.call_method0("install"));
     }
     warn::pass_on(py, &warnings);
     match begun {
@@ -220,6 +222,7 @@ pub(crate) fn at_exit(py: Python<'_>) {
     finish(py, outcome, problem.as_ref(), Standing::Closed);
     // Nothing is left to do about a stream that can't be put back.
     let _ = streams(py).and_then(|streams| streams.call_method0("restore"));
+    let _ = py.import("aurum._exit").and_then(|exit| exit.call_method0("restore"));
 }
 
 fn finish(py: Python<'_>, outcome: Outcome, problem: Option<&Problem>, next: Standing) -> bool {
@@ -251,7 +254,21 @@ fn ending(py: Python<'_>) -> (Outcome, Option<Problem>) {
         let sys = py.import("sys")?;
         Ok(sys.getattr_opt("last_value")?.filter(|value| !value.is_none() && !process::is_interactive(py)))
     };
-    let Ok(Some(exception)) = uncaught() else { return (Outcome::Finished, None) };
+    let Ok(Some(exception)) = uncaught() else {
+        let failure = || -> PyResult<Option<String>> {
+            if process::is_interactive(py) {
+                return Ok(None);
+            }
+            py.import("aurum._exit")?.call_method0("failure")?.extract()
+        };
+        return match failure() {
+            Ok(Some(status)) => {
+                let summary = format!("SystemExit: {status}");
+                (Outcome::Failed, Some(Problem { traceback: format!("{summary}\n"), summary }))
+            }
+            _ => (Outcome::Finished, None),
+        };
+    };
     if exception.is_instance_of::<PyKeyboardInterrupt>() {
         return (Outcome::Interrupted, None);
     }

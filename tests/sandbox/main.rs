@@ -7,4 +7,5 @@ mod grants;
 mod imports;
 mod process;
 mod project;
+mod recovery;
 mod traps;

@@ -15,7 +15,7 @@ use crate::models::{self, Found};
 use crate::parameters::{self, Declared, Parameter, Source};
 use crate::ports::{ByteStream, Destination, Place};
 use crate::query::Request;
-use crate::record::Status;
+use crate::record::{Artifact, Status};
 use crate::reproduction::load::{self, Loaded};
 use crate::reproduction::pack::{self, Package, Without};
 use crate::run::{Options, Run};
@@ -138,6 +138,19 @@ impl experiments::GuestRun for Run {
 
     fn number(&self) -> u32 {
         Run::number(self)
+    }
+
+    fn note(&self, text: String) -> Result<(), WitFailure> {
+        Ok(Run::note(self, &text)?)
+    }
+
+    fn log_artifact(
+        &self,
+        name: String,
+        contents: experiments::ByteStream,
+    ) -> Result<experiments::StoredArtifact, WitFailure> {
+        let Artifact { digest, size } = Run::log_artifact(self, &name, ByteStream(Box::new(contents)))?;
+        Ok(experiments::StoredArtifact { digest, size })
     }
 
     fn flush(&self) -> Result<(), WitFailure> {

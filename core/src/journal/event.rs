@@ -13,7 +13,7 @@ use crate::error::{Failure, FailureKind, Result};
 use crate::metrics::{MOST_METRICS, Number};
 use crate::parameters::Source;
 use crate::ports::{MachineFacts, Package};
-use crate::record::{Input, Model, Status};
+use crate::record::{Artifact, Input, Model, Status};
 use crate::snapshot::LeftOut;
 
 /// All that is fixed when a run starts, so that finishing it twice gives the same commit.
@@ -187,6 +187,22 @@ pub enum Event<'a> {
     Done,
     /// A child takes part in the run.
     Joined(Joined),
+    /// What the script has to say of itself.
+    Note {
+        /// Milliseconds since the start.
+        elapsed: u64,
+        /// What it says.
+        text: String,
+    },
+    /// A file kept with the experiment; a later one of the same name replaces the earlier.
+    Artifact {
+        /// Milliseconds since the start.
+        elapsed: u64,
+        /// Its name.
+        name: String,
+        /// Where its bytes are.
+        artifact: Artifact,
+    },
 }
 
 const STARTED: u8 = 1;
@@ -203,6 +219,8 @@ const DONE: u8 = 11;
 const DATASETS: u8 = 12;
 const OUTPUT_AT: u8 = 13;
 const JOINED: u8 = 14;
+const NOTE: u8 = 15;
+const ARTIFACT: u8 = 16;
 
 /// A dataset of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -227,6 +245,19 @@ struct TimedInput {
     elapsed: Option<u64>,
     #[serde(flatten)]
     input: Input,
+}
+
+#[derive(Serialize, Deserialize)]
+struct TimedNote {
+    elapsed: u64,
+    text: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct NamedArtifact {
+    elapsed: u64,
+    name: String,
+    artifact: Artifact,
 }
 
 /// What of an event in JSON says when it was.
@@ -254,6 +285,8 @@ impl Event<'_> {
             Self::Committed(_) => COMMITTED,
             Self::Done => DONE,
             Self::Joined(_) => JOINED,
+            Self::Note { .. } => NOTE,
+            Self::Artifact { .. } => ARTIFACT,
         }
     }
 
@@ -289,6 +322,10 @@ impl Event<'_> {
             Self::Committed(commit) => out.extend_from_slice(commit.as_bytes()),
             Self::Done => {}
             Self::Joined(joined) => json(out, joined),
+            Self::Note { elapsed, text } => json(out, &TimedNote { elapsed: *elapsed, text: text.clone() }),
+            Self::Artifact { elapsed, name, artifact } => {
+                json(out, &NamedArtifact { elapsed: *elapsed, name: name.clone(), artifact: artifact.clone() });
+            }
         }
     }
 }
@@ -317,6 +354,12 @@ impl<'a> Event<'a> {
             COMMITTED => std::str::from_utf8(payload).ok().map(|commit| Self::Committed(commit.to_owned())),
             DONE => Some(Self::Done),
             JOINED => from_json(payload).map(Self::Joined),
+            NOTE => from_json(payload).map(|TimedNote { elapsed, text }| Self::Note { elapsed, text }),
+            ARTIFACT => from_json(payload).map(|NamedArtifact { elapsed, name, artifact }| Self::Artifact {
+                elapsed,
+                name,
+                artifact,
+            }),
             _ => None,
         };
         event.ok_or_else(|| {
@@ -359,7 +402,7 @@ pub fn begin_timed(out: &mut Vec<u8>, elapsed: u64) {
 pub fn elapsed(kind: u8, payload: &[u8]) -> Option<u64> {
     match kind {
         MEASURED | OUTPUT_AT => read_varint(&mut &*payload),
-        MODEL | INPUT | JOINED => serde_json::from_slice::<Elapsed>(payload).ok()?.elapsed,
+        MODEL | INPUT | JOINED | NOTE | ARTIFACT => serde_json::from_slice::<Elapsed>(payload).ok()?.elapsed,
         _ => None,
     }
 }

@@ -9,8 +9,8 @@ use crate::journal::merge::{Merge, Moment};
 use crate::journal::reader::Reader;
 use crate::metrics::{MOST_METRICS, MOST_NAME_BYTES, Statistics};
 use crate::ports::{Journal, Package};
-use crate::record::{Input, Model};
-use crate::run::{MOST_INPUTS, MOST_MODELS};
+use crate::record::{Artifact, Input, Model};
+use crate::run::{MOST_ARTIFACTS, MOST_INPUTS, MOST_MODELS, MOST_NOTE_BYTES, MOST_NOTES, note_room};
 
 /// The state of a run, folded from its journal, or from its journal and those of its children.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -27,6 +27,14 @@ pub struct State {
     pub metrics: Vec<Option<Statistics>>,
     /// By name.
     pub models: BTreeMap<String, Model>,
+    /// By name.
+    pub artifacts: BTreeMap<String, Artifact>,
+    /// With their times, in milliseconds since 1970.
+    pub notes: Vec<(u64, String)>,
+    /// Bytes of the notes in a record.
+    pub note_bytes: usize,
+    /// Models, artefacts, notes and loaded models that a record has no room for. One process alone is refused them at the call.
+    pub more: u64,
     /// By name.
     pub datasets: BTreeMap<String, Usage>,
     /// In the order of loading, each once.
@@ -145,11 +153,32 @@ impl State {
             Event::Model { name, model, .. } => {
                 if self.models.len() < MOST_MODELS || self.models.contains_key(&name) {
                     self.models.insert(name, model);
+                } else {
+                    self.more += 1;
                 }
             }
             Event::Input { input, .. } => {
-                if self.inputs.len() < MOST_INPUTS && !self.inputs.contains(&input) {
+                if self.inputs.contains(&input) {
+                } else if self.inputs.len() < MOST_INPUTS {
                     self.inputs.push(input);
+                } else {
+                    self.more += 1;
+                }
+            }
+            Event::Artifact { name, artifact, .. } => {
+                if self.artifacts.len() < MOST_ARTIFACTS || self.artifacts.contains_key(&name) {
+                    self.artifacts.insert(name, artifact);
+                } else {
+                    self.more += 1;
+                }
+            }
+            Event::Note { text, .. } => {
+                let bytes = self.note_bytes + note_room(&text);
+                if self.notes.len() < MOST_NOTES && bytes <= MOST_NOTE_BYTES {
+                    self.notes.push((time, text));
+                    self.note_bytes = bytes;
+                } else {
+                    self.more += 1;
                 }
             }
             Event::Datasets(datasets) => {

@@ -82,14 +82,17 @@ pub fn pack(ports: &Ports, selector: &str, without: Without, destination: Destin
     Ok(Package { id: record.id, path: finished.path, size: finished.size })
 }
 
+/// Adds what the script saved: models and artefacts.
 fn add_models(ports: &Ports, archive: &mut dyn ArchiveWriter, record: &Record) -> Result<()> {
-    for (name, model) in &record.models {
-        let path = format!("{}/models/{}", record.id, packed_name(name));
-        if !archive.add_stored(&path, crate::ports::DataKind::File, &model.digest)? {
+    let models = record.models.iter().map(|(name, model)| ("models", "model", name, &model.digest));
+    let artifacts = record.artifacts.iter().map(|(name, artifact)| ("artifacts", "artefact", name, &artifact.digest));
+    for (folder, what, name, digest) in models.chain(artifacts) {
+        let path = format!("{}/{folder}/{}", record.id, packed_name(name));
+        if !archive.add_stored(&path, crate::ports::DataKind::File, digest)? {
             let hint = models::ELSEWHERE.to_owned();
             ports
                 .progress
-                .warn(&format!("The model `{name}` is not in the package: its bytes are not in this clone"), &[hint]);
+                .warn(&format!("The {what} `{name}` is not in the package: its bytes are not in this clone"), &[hint]);
         }
     }
     Ok(())
@@ -132,7 +135,7 @@ fn readme(record: &Record, without: Without) -> String {
     let left_out: Vec<&str> = [
         (without.code, "the code"),
         (without.data, "the data"),
-        (without.model, "the models"),
+        (without.model, "the models and artefacts"),
         (without.metrics, "the history of the metrics"),
         (without.logs, "the log"),
     ]
@@ -145,6 +148,7 @@ fn readme(record: &Record, without: Without) -> String {
          metrics.jsonl     every value of every metric\n\
          logs/             what it printed\n\
          models/           what it saved\n\
+         artifacts/        files that it kept\n\
          project/          its code, with the data at its place\n\
          project/.au/data/ data that lay outside of the project\n",
     );

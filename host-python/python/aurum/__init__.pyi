@@ -4,9 +4,12 @@ from ._aurum import Parameters as Parameters
 from ._aurum import __version__ as __version__
 from ._aurum import dataset as dataset
 from ._aurum import end_experiment as end_experiment
+from ._aurum import flush as flush
 from ._aurum import load_model as load_model
 from ._aurum import log as log
+from ._aurum import log_artifact as log_artifact
 from ._aurum import metrics as metrics
+from ._aurum import note as note
 from ._aurum import parameters as parameters
 from ._aurum import register_metric as register_metric
 from ._aurum import register_metrics as register_metrics
@@ -38,10 +41,13 @@ __all__ = [
     "UnknownParameterError",
     "dataset",
     "end_experiment",
+    "flush",
     "load_model",
     "load_weights",
     "log",
+    "log_artifact",
     "metrics",
+    "note",
     "parameters",
     "params",
     "register_metric",

@@ -38,7 +38,11 @@ pub(crate) struct Record {
     #[serde(default)]
     datasets: BTreeMap<String, Usage>,
     #[serde(default)]
-    models: BTreeMap<String, Model>,
+    models: BTreeMap<String, Kept>,
+    #[serde(default)]
+    artifacts: BTreeMap<String, Kept>,
+    #[serde(default)]
+    notes: Vec<Note>,
     #[serde(default)]
     inputs: Vec<Input>,
     #[serde(default)]
@@ -100,9 +104,15 @@ struct Usage {
 }
 
 #[derive(Clone, Debug, Deserialize)]
-struct Model {
+struct Kept {
     digest: String,
     size: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Note {
+    at: String,
+    text: String,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -1,10 +1,11 @@
 //! An experiment section by section, for reading.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use jiff::Timestamp;
 
-use super::{Code, Environment, Input, Machine, Metric, Parameter, Record, Usage};
+use super::{Code, Environment, Input, Kept, Machine, Metric, Note, Parameter, Record, Usage};
 use crate::cli::render::facts::Facts;
 use crate::cli::render::grid::{Cell, Column, Grid};
 use crate::cli::render::style::{self, Palette};
@@ -25,6 +26,7 @@ impl Record {
         self.write_metrics(&mut page)?;
         self.write_data(&mut page)?;
         self.write_models(&mut page)?;
+        self.write_notes(&mut page)?;
         self.write_surroundings(&mut page)
     }
 
@@ -138,15 +140,8 @@ impl Record {
     }
 
     fn write_models(&self, page: &mut Page<'_>) -> io::Result<()> {
-        if !self.models.is_empty() {
-            page.title("Models")?;
-            let models = || self.models.values();
-            page.grid(vec![
-                Column::new("name", self.models.keys().map(|name| Some(Cell::text(name)))),
-                Column::new("size", models().map(|model| Some(Cell::number(size::bytes(model.size))))),
-                Column::new("digest", models().map(|model| Some(Cell::text(digits(&model.digest))))),
-            ])?;
-        }
+        page.kept("Models", &self.models)?;
+        page.kept("Artefacts", &self.artifacts)?;
         if !self.inputs.is_empty() {
             page.title("Models of other experiments that it loaded")?;
             let column = |heading, text: &dyn Fn(&Input) -> String| {
@@ -157,6 +152,23 @@ impl Record {
                 column("experiment", &|input| short(&input.experiment).into_owned()),
                 column("digest", &|input| digits(&input.digest).into_owned()),
             ])?;
+        }
+        Ok(())
+    }
+
+    fn write_notes(&self, page: &mut Page<'_>) -> io::Result<()> {
+        if self.notes.is_empty() {
+            return Ok(());
+        }
+        page.title("Notes")?;
+        for Note { at, text } in &self.notes {
+            // Each line by itself: what a note says is for people, and may be long.
+            let mut at = escape::text(&second(at)).into_owned();
+            let empty = " ".repeat(at.chars().count());
+            for line in text.lines() {
+                writeln!(page.out, "{:INDENT$}{at}  {}", "", escape::text(line))?;
+                at.clone_from(&empty);
+            }
         }
         Ok(())
     }
@@ -187,6 +199,19 @@ struct Page<'a> {
 impl Page<'_> {
     fn title(&mut self, title: &str) -> io::Result<()> {
         writeln!(self.out, "\n{}", self.screen.palette.paint(style::HEADING, title))
+    }
+
+    /// What is in the store under a name.
+    fn kept(&mut self, title: &str, kept: &BTreeMap<String, Kept>) -> io::Result<()> {
+        if kept.is_empty() {
+            return Ok(());
+        }
+        self.title(title)?;
+        self.grid(vec![
+            Column::new("name", kept.keys().map(|name| Some(Cell::text(name)))),
+            Column::new("size", kept.values().map(|kept| Some(Cell::number(size::bytes(kept.size))))),
+            Column::new("digest", kept.values().map(|kept| Some(Cell::text(digits(&kept.digest))))),
+        ])
     }
 
     fn facts(&mut self, facts: &Facts) -> io::Result<()> {

@@ -1,0 +1,132 @@
+"""Notes, artefacts, flushing, and exit codes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sys
+
+import pytest
+from conftest import AuEnv, left_out
+
+
+def test_notes_stand_in_the_record_and_are_shown(env: AuEnv) -> None:
+    env.script(
+        "au.note('first\\nof two lines')\nau.note('see https://ann:hunter2@host/x')\n"
+        "try:\n    au.note(' ')\nexcept au.InvalidValueError as error:\n    print(error)\n"
+    )
+    out = env.python("src/experiment.py").ok()
+    assert "hint: " in out.stdout and out.stderr == ""
+    [tag] = env.tags()
+    record = env.record(tag)
+    assert [note["text"] for note in record["notes"]] == ["first\nof two lines", "see https://host/x"]
+    assert all(record["started"] <= note["at"] <= record["ended"] for note in record["notes"])
+    shown = env.au("show", "@").ok().stdout
+    assert "\nNotes\n" in shown and "UTC  first\n" in shown and "   of two lines\n" in shown
+
+
+def test_artefacts_go_to_the_store_by_reference(env: AuEnv) -> None:
+    env.write("plots/loss.png", "picture")
+    env.script(
+        "import pathlib, os\nos.chdir('plots')\n"
+        "au.log_artifact('loss.png')\nau.log_artifact(pathlib.Path('loss.png'), name='again')\n"
+        "au.log_artifact(bytearray(b'a,b'), 'table.csv')\nau.log_artifact(b'a,b,c', 'table.csv')\n"
+        "for call in (lambda: au.log_artifact('missing.png'), lambda: au.log_artifact('.'), lambda: au.log_artifact(b'x'),\n"
+        "             lambda: au.log_artifact(7), lambda: au.log_artifact(b'x', 'a\\nb')):\n"
+        "    try:\n        call()\n    except (OSError, au.InvalidValueError) as error:\n        print(type(error).__name__, getattr(error, 'filename', None))\n"
+    )
+    out = env.python("src/experiment.py").ok()
+    assert out.stdout.splitlines() == ["FileNotFoundError missing.png", *["InvalidValueError None"] * 4]
+    assert out.stderr == ""
+    [tag] = env.tags()
+    record = env.record(tag)
+    picture = "sha256:" + hashlib.sha256(b"picture").hexdigest()
+    table = "sha256:" + hashlib.sha256(b"a,b,c").hexdigest()
+    assert record["artifacts"] == {
+        "again": {"digest": picture, "size": 7},
+        "loss.png": {"digest": picture, "size": 7},
+        "table.csv": {"digest": table, "size": 5},
+    }
+    digits = picture.removeprefix("sha256:")
+    assert (env.project / ".git/aurum/store/sha256" / digits[:2] / digits[2:]).read_bytes() == b"picture"
+    shown = env.au("show", tag).ok().stdout
+    assert "\nArtefacts\n" in shown and "table.csv" in shown
+    env.au("export", "@", "--output", "package.zip").ok()
+    assert f"{record['id']}/artifacts/table.csv" in env.run(sys.executable, "-m", "zipfile", "--list", "package.zip").ok().stdout
+
+
+def test_outside_of_a_run_flushing_does_nothing(env: AuEnv) -> None:
+    env.script("au.flush()\n")
+    before = env.everything()
+    env.python("src/experiment.py").ok()
+    assert env.everything() == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads system calls")
+def test_a_flush_returns_once_all_is_on_stable_storage(env: AuEnv) -> None:
+    if shutil.which("strace") is None:
+        left_out("there is no strace")
+    env.script("import os\nau.log(loss=1.0)\nau.log(loss=2.0)\nos.write(1, b'before')\nau.flush()\nos.write(1, b'after')\n")
+    trace = env.root / "trace"
+    env.run("strace", "-f", "-y", "-o", trace, "-e", "trace=write,fdatasync,fsync", sys.executable, "src/experiment.py").ok()
+    calls = trace.read_text().splitlines()
+    before = next(number for number, line in enumerate(calls) if '"before"' in line)
+    after = next(number for number, line in enumerate(calls) if '"after"' in line)
+    between = [line for line in calls[before:after] if "sync(" in line and "/journal" in line]
+    assert len(between) == 1 and between[0].endswith("= 0")
+
+
+EXITS = [
+    ("sys.exit(3)", "failed", "SystemExit: 3"),
+    ("sys.exit('no such data')", "failed", "SystemExit: no such data"),
+    ("main = lambda: sys.exit(2)\ntry:\n    main()\nfinally:\n    print('cleared')", "failed", "SystemExit: 2"),
+    ("import argparse\nargparse.ArgumentParser().error('bad')", "failed", "SystemExit: 2"),
+    ("sys.exit()", "finished", None),
+    ("sys.exit(0)", "finished", None),
+    ("try:\n    sys.exit(3)\nexcept SystemExit:\n    pass\nprint('goes on')", "finished", None),
+    ("import threading\nthread = threading.Thread(target=sys.exit, args=(3,))\nthread.start()\nthread.join()", "finished", None),
+]
+
+
+@pytest.mark.parametrize(("code", "status", "problem"), EXITS)
+def test_a_script_that_exits_with_a_code_has_failed(env: AuEnv, code: str, status: str, problem: str | None) -> None:
+    env.script(f"import sys\nau.log(loss=1.0)\n{code}\n")
+    plain = env.write("src/plain.py", f"import sys\n{code}\n")
+    out, expected = env.python("src/experiment.py"), env.python(plain)
+    assert (out.code, out.stdout) == (expected.code, expected.stdout)
+    assert out.stderr.replace("experiment.py", "plain.py") == expected.stderr
+    [row] = env.rows()
+    assert (row["status"], row.get("problem")) == (status, problem)
+
+
+def test_a_terminated_run_is_killed(env: AuEnv) -> None:
+    env.script("import sys, time\nau.log(loss=1.0)\nprint('ready', flush=True)\ntime.sleep(60)\n")
+    process = env.start(sys.executable, "src/experiment.py")
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.terminate()
+    assert process.wait(timeout=30) == -15, "as without Aurum"
+    env.au("recover").ok()
+    assert env.rows()[0]["status"] == "killed"
+
+
+def test_a_terminated_run_whose_script_handles_it_ends_as_the_script_says(env: AuEnv) -> None:
+    env.script(
+        "import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(143))\n"
+        "au.log(loss=1.0)\nprint('ready', flush=True)\ntime.sleep(60)\n"
+    )
+    process = env.start(sys.executable, "src/experiment.py")
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.terminate()
+    assert process.wait(timeout=30) == 143
+    assert (env.rows()[0]["status"], env.rows()[0]["problem"]) == ("failed", "SystemExit: 143")
+
+
+def test_a_record_without_notes_is_shown(env: AuEnv) -> None:
+    env.script("au.log(loss=1.0)\n")
+    env.python("src/experiment.py").ok()
+    shown = json.loads(env.au("show", "@", "--json").ok().stdout)
+    assert not {"notes", "artifacts", "metrics_more"} & set(shown)
+    assert "Notes" not in env.au("show", "@").ok().stdout
