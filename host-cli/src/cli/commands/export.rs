@@ -29,7 +29,7 @@ pub(crate) struct ExportArgs {
     /// Leave out what was printed
     #[arg(long)]
     no_logs: bool,
-    /// Leave the models out
+    /// Leave the models and artefacts out
     #[arg(long)]
     no_model: bool,
     /// Leave the code out
