@@ -68,7 +68,7 @@ impl Failure {
     pub(crate) fn trap(error: &wasmtime::Error) -> Self {
         Self::new(
             FailureKind::Internal,
-            format!("The tracking core stopped: {error:#}"),
+            format!("The tracking core stopped: {}", error.root_cause()),
             "This is a fault of Aurum's. What was logged is kept: `au recover` saves it once the script has ended",
         )
     }

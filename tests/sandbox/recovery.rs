@@ -24,7 +24,8 @@ fn journal(project: &Project, id: &str) -> PathBuf {
 /// Thousands of beginnings of long frames: looking at each takes more work than a start may cost.
 fn poison(project: &Project, id: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
-    while bytes.len() < 3 << 20 {
+    // Room for some of them, and for what they claim to be.
+    while bytes.len() < (1 << 20) + (400 << 10) {
         bytes.extend_from_slice(b"AuJ1");
         bytes.extend_from_slice(&(1u32 << 20).to_le_bytes());
         bytes.extend_from_slice(&[0; 13]);
@@ -82,7 +83,7 @@ fn a_start_finishes_few_and_says_what_is_left() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, &beginning).unwrap();
     }
-    fs::write(journal(&project, &name(0)), vec![0; 9 << 20]).unwrap();
+    fs::write(journal(&project, &name(0)), vec![0; 3 << 20]).unwrap();
     let mut tracker = project.tracker(Grants::local());
     tracker.start(&options()).unwrap();
     let left = tracker.take_warnings().into_iter().filter(|warning| warning.hints == ["Run `au recover`"]).count();

@@ -25,11 +25,13 @@ pub struct Recovery {
     pub failures: Vec<Failure>,
 }
 
-/// What another run's start may cost on the way: runs, and bytes of their journals.
+/// What another run's start may cost on the way: runs, and bytes of all their journals, about a fifth of a second.
 const FEW: usize = 8;
-const SMALL: u64 = 8 << 20;
-/// And work on each of them, about a second.
-const LITTLE: u64 = 2_000_000_000;
+const SMALL: u64 = 2 << 20;
+/// And work on each of them, about a second: five times what so long a journal takes.
+const LITTLE: u64 = 4_000_000_000;
+/// Journals that the core can't bear, after which no other is tried.
+const FAULTY: usize = 2;
 
 impl Tracker {
     /// Finishes every run whose processes are gone.
@@ -52,14 +54,15 @@ impl Tracker {
     pub(super) fn recover_few(&mut self) {
         // What keeps them from being listed keeps a run from starting, which tells better.
         let Ok(lost) = self.lost() else { return };
-        let (mut rest, mut tried, mut left) = (SMALL, 0, Vec::new());
+        let (mut rest, mut tried, mut faulty, mut left) = (SMALL, 0, 0, Vec::new());
         for (id, size) in lost {
-            if tried == FEW || size > rest {
+            if tried == FEW || faulty == FAULTY || size > rest {
                 left.push(id);
                 continue;
             }
             (tried, rest) = (tried + 1, rest - size);
-            if let Err(Failure { message, hints, .. }) = self.recover_run(&id, LITTLE) {
+            if let Err(Failure { kind, message, hints, .. }) = self.recover_run(&id, LITTLE) {
+                faulty += usize::from(kind == FailureKind::Internal);
                 self.warn(message, hints);
             }
         }
