@@ -128,7 +128,8 @@ fn recover_one(ports: &Ports, id: &str) -> Result<Option<Finished>> {
     let state = State::read(&*ports.journal, id)?;
     let modified = parts.iter().map(|part| part.modified).max().unwrap_or(0);
     if state.started.is_none() {
-        if state.damaged || state.length > 0 || parts.iter().any(|part| part.number != 0 && part.size > 0) {
+        let children = parts.iter().any(|part| part.number != 0 && part.size > 0);
+        if state.accepted || children || !is_torn_start(ports, id)? {
             return Err(Failure::new(FailureKind::Unreadable, "Its journal does not begin as this version knows it")
                 .hint(format!("The journal stays where it is: `.git/aurum/runs/{id}`")));
         }
@@ -190,6 +191,12 @@ fn saved_before(ports: &Ports, id: &str) -> Result<Option<String>> {
     let record = Location { root: commit.clone(), path: layout::record(id) };
     let found = ports.repository.read_files(&[record])?;
     Ok(matches!(found.first(), Some(Some(_))).then_some(commit))
+}
+
+/// Whether a power cut may have left this of a journal that was not synced once: nothing, zeros, or the beginning of one.
+fn is_torn_start(ports: &Ports, id: &str) -> Result<bool> {
+    let beginning = ports.journal.read(id, 0, 0, frame::MAGIC.len() as u32)?;
+    Ok(frame::MAGIC.starts_with(&beginning) || beginning.iter().all(|byte| *byte == 0))
 }
 
 /// The tree that the experiment's files are put into: the snapshot, or HEAD's tree where a power cut took the snapshot.

@@ -119,7 +119,8 @@ impl Run {
         if let Some((message, hints)) = snapshot::warning(&selection.left_out, selection.left_out_more) {
             ports.progress.warn(&message, &hints);
         }
-        ports.repository_edit.set_reference(&format!("{}{id}", layout::RUNNING), None, &tree, false)?;
+        // Durable, for a torn one would have `git gc` fail.
+        ports.repository_edit.set_reference(&format!("{}{id}", layout::RUNNING), None, &tree, true)?;
         let identity = committer(ports)?;
         let mut arguments = redact::arguments(&options.arguments);
         let mut bytes = 0;
@@ -382,6 +383,8 @@ impl Run {
         let model = Model { digest: stored.digest, size: stored.size };
         let elapsed = Some(self.elapsed(&self.inner.borrow()));
         self.append(&Event::Model { elapsed, name: name.to_owned(), model: model.clone() })?;
+        // Its bytes are on stable storage by now; without this they might belong to nobody after a power cut.
+        self.writer.sync()?;
         self.inner.borrow_mut().models.insert(name.to_owned(), model.clone());
         Ok(Found { experiment: self.id.clone(), model })
     }

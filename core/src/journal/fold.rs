@@ -51,6 +51,8 @@ pub struct State {
     pub sequence: u64,
     /// Where the last whole frame ends.
     pub length: u64,
+    /// Whether there is anything beside what is written before the start of a run returns.
+    pub accepted: bool,
     /// Whether something in the journal is not readable.
     pub damaged: bool,
 }
@@ -127,6 +129,7 @@ impl State {
     fn apply(&mut self, elapsed: u64, event: Event<'_>) {
         let time = self.started.as_ref().map_or(0, |started| started.time.saturating_add(elapsed));
         self.last_time = self.last_time.max(time);
+        self.accepted |= !matches!(event, Event::Started(_) | Event::Packages(_) | Event::Datasets(_));
         match event {
             Event::Started(started) => {
                 self.last_time = started.time;

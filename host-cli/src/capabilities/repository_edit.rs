@@ -2,14 +2,15 @@
 //! [`stage`] touches the index.
 
 use std::fs;
+use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use gix::objs::Kind;
+use gix::objs::{Kind, WriteTo};
 
 use super::git::blob::Spool;
-use super::git::durable::Syncing;
-use super::git::loose::{self, Durability};
+use super::git::durable;
+use super::git::loose::{self, Batch};
 pub use super::git::tree_edit::TreeEdit;
 use super::git::tree_edit::expect_kind;
 use super::git::{check_path, command, failure, object_id, references};
@@ -79,8 +80,8 @@ pub struct CommitPlan {
     pub message: String,
 }
 
-/// Writes an unsigned commit, running no hook. Returns when the commit and all that is new in it is on stable storage.
-/// The same plan gives the same id.
+/// Writes an unsigned commit of a tree that a [`TreeEdit`] has written, running no hook. Returns when the commit and all that
+/// is new in it is on stable storage. The same plan gives the same id.
 pub fn commit(repository: &Repository, plan: &CommitPlan) -> Result<String> {
     let git = repository.git()?;
     let tree = object_id(git, &plan.tree)?;
@@ -91,24 +92,18 @@ pub fn commit(repository: &Repository, plan: &CommitPlan) -> Result<String> {
         expect_kind(git, parent, Kind::Commit)?;
         parents.push(parent);
     }
-    let base = match parents.first() {
-        None => None,
-        Some(first) => {
-            let commit = git.find_commit(*first).map_err(|error| failure(&error))?;
-            Some(commit.tree_id().map_err(|error| failure(&error))?.detach())
-        }
-    };
-
-    let mut syncing = Syncing::new(git);
+    let mut batch = Batch::new(git);
     if tree == gix::ObjectId::empty_tree(tree.kind()) {
         // Known to git without being there, but `git fsck` misses it.
-        loose::write(git, &gix::objs::Tree::empty(), Durability::Now)?;
+        batch.add(Kind::Tree, 0, io::empty(), tree)?;
+        batch.settle()?;
     }
-    syncing.tree(tree, base)?;
+    let base = parents.first().map(|first| git.find_commit(*first)).transpose().map_err(|error| failure(&error))?;
+    let base = base.map(|base| base.tree_id().map(gix::Id::detach)).transpose().map_err(|error| failure(&error))?;
+    durable::check_tree(git, tree, base)?;
     for parent in &parents {
-        syncing.object(*parent)?;
+        durable::commit(git, *parent)?;
     }
-    syncing.finish()?;
 
     let signature = gix::actor::Signature {
         name: plan.signature.name.as_str().into(),
@@ -124,10 +119,11 @@ pub fn commit(repository: &Repository, plan: &CommitPlan) -> Result<String> {
         message: plan.message.as_str().into(),
         extra_headers: Vec::new(),
     };
-    let id = loose::write(git, &commit, Durability::Now)?;
-    let mut syncing = Syncing::new(git);
-    syncing.object(id)?;
-    syncing.finish()?;
+    let mut bytes = Vec::new();
+    commit.write_to(&mut bytes).map_err(|error| Error::other(&error))?;
+    let id = loose::id_of(git, Kind::Commit, &bytes)?;
+    batch.add(Kind::Commit, bytes.len() as u64, bytes.as_slice(), id)?;
+    batch.settle()?;
     Ok(id.to_string())
 }
 

@@ -6,7 +6,8 @@ use std::io::{self, BufReader, Read, Seek, Write};
 use gix::ObjectId;
 use gix::objs::Kind;
 
-use super::{failure, loose};
+use super::failure;
+use super::loose::{self, Batch};
 use crate::capabilities::{Error, Result};
 
 /// Up to here bytes wait in memory, beyond in a file.
@@ -63,10 +64,20 @@ impl Spool {
         }
     }
 
-    /// Makes the blob.
-    pub(crate) fn finish(mut self, repository: &gix::Repository) -> Result<ObjectId> {
+    /// Makes the blob. Its content is on stable storage then; its name is when whoever puts it into a tree sees to that.
+    pub(crate) fn finish(self, repository: &gix::Repository) -> Result<ObjectId> {
+        let mut batch = Batch::new(repository);
+        let id = self.finish_in(&mut batch, repository)?;
+        batch.name_all()?;
+        Ok(id)
+    }
+
+    /// Makes the blob together with others.
+    pub(crate) fn finish_in(mut self, batch: &mut Batch<'_>, repository: &gix::Repository) -> Result<ObjectId> {
         let Some(file) = &mut self.file else {
-            return loose::write_bytes(repository, Kind::Blob, &self.memory, loose::Durability::Later);
+            let id = loose::id_of(repository, Kind::Blob, &self.memory)?;
+            batch.add(Kind::Blob, self.size, self.memory.as_slice(), id)?;
+            return Ok(id);
         };
         let mut hasher = gix::hash::hasher(repository.object_hash());
         hasher.update(&gix::objs::encode::loose_header(Kind::Blob, self.size));
@@ -79,8 +90,7 @@ impl Spool {
             }
         }
         let id = hasher.try_finalize().map_err(|error| failure(&error))?;
-        let reader = rewound(file)?;
-        loose::write_stream(repository, Kind::Blob, self.size, reader, id, loose::Durability::Later)?;
+        batch.add(Kind::Blob, self.size, rewound(file)?, id)?;
         Ok(id)
     }
 }

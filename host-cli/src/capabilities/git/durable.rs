@@ -1,105 +1,123 @@
-//! Bringing objects onto stable storage.
+//! Bringing what is there onto stable storage.
 //!
-//! Neither gix nor, as it is set up, git waits for the disk. So before a commit counts, all that is new in it is synced:
-//! also objects that were there already, for nobody may ever have synced those.
+//! Neither gix nor, as it is set up, git waits for the disk.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::fs::File;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use gix::ObjectId;
 use gix::bstr::BString;
 use gix::objs::tree::EntryMode;
 
+use super::loose::Batch;
 use super::{failure, loose};
 use crate::capabilities::{Error, Result};
 
-/// Objects on their way to stable storage: each file when it is named, the folders at the end.
-pub(crate) struct Syncing<'r> {
-    repository: &'r gix::Repository,
-    folders: BTreeSet<PathBuf>,
-    seen: HashSet<ObjectId>,
+/// What is older was written by the system itself; Linux lets nothing wait for longer than about half a minute.
+const SETTLED_AFTER: Duration = Duration::from_secs(120);
+
+/// Makes sure of a commit and of what it changed: somebody who has just committed expects it to be there. A later
+/// experiment stands on it.
+pub(crate) fn commit(repository: &gix::Repository, id: ObjectId) -> Result<()> {
+    let found = repository.find_commit(id).map_err(|error| failure(&error))?;
+    let tree = found.tree_id().map_err(|error| failure(&error))?.detach();
+    if !is_fresh(repository, id) {
+        return Ok(());
+    }
+    // A commit that the clone is too shallow for counts as none.
+    let before = found.parent_ids().next().and_then(|parent| parent.object().ok()?.try_into_commit().ok());
+    let before = before.and_then(|before| Some(before.tree_id().ok()?.detach()));
+    let mut batch = Batch::new(repository);
+    batch.add_existing(id)?;
+    walk_new(repository, tree, before, &mut |id| {
+        let fresh = is_fresh(repository, id);
+        if fresh {
+            batch.add_existing(id)?;
+        }
+        Ok(fresh)
+    })?;
+    batch.settle()
 }
 
-impl<'r> Syncing<'r> {
-    pub(crate) fn new(repository: &'r gix::Repository) -> Self {
-        Self { repository, folders: BTreeSet::new(), seen: HashSet::new() }
-    }
+/// Refuses a tree if something in it that is not at the same place in `base` is missing: it might have been removed meanwhile.
+pub(crate) fn check_tree(repository: &gix::Repository, tree: ObjectId, base: Option<ObjectId>) -> Result<()> {
+    walk_new(repository, tree, base, &mut |id| {
+        if repository.has_object(id) { Ok(true) } else { Err(Error::Other(format!("the object {id} is missing"))) }
+    })
+}
 
-    /// Syncs an object's file. One in a pack is durable already.
-    pub(crate) fn object(&mut self, id: ObjectId) -> Result<()> {
-        if !self.seen.insert(id) {
-            return Ok(());
-        }
-        let path = loose::path(self.repository, &id);
-        match File::open(&path) {
-            Ok(file) => file.sync_all().map_err(|error| cannot_sync(&path, &error))?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return if self.repository.has_object(id) {
-                    Ok(())
-                } else {
-                    Err(Error::Other(format!("the object {id} is missing")))
-                };
-            }
-            Err(error) => return Err(cannot_sync(&path, &error)),
-        }
-        self.folders.extend(path.parent().map(Path::to_owned));
-        Ok(())
-    }
+/// Whether a loose object is so new that it may not be on stable storage.
+fn is_fresh(repository: &gix::Repository, id: ObjectId) -> bool {
+    let modified = fs::metadata(loose::path(repository, &id)).and_then(|found| found.modified());
+    // A time in the future says nothing.
+    modified.is_ok_and(|time| time.elapsed().is_ok_and(|age| age < SETTLED_AFTER))
+}
 
-    /// Syncs a tree and all in it that is not at the same place in `base`.
-    pub(crate) fn tree(&mut self, tree: ObjectId, base: Option<ObjectId>) -> Result<()> {
-        let mut pending = vec![(tree, base)];
-        while let Some((tree, base)) = pending.pop() {
-            if Some(tree) == base || tree == ObjectId::empty_tree(tree.kind()) {
+/// Visits a tree and all in it that is not at the same place in `base`. Where the visitor answers false, what is below is passed
+/// over.
+fn walk_new(
+    repository: &gix::Repository,
+    tree: ObjectId,
+    base: Option<ObjectId>,
+    visit: &mut dyn FnMut(ObjectId) -> Result<bool>,
+) -> Result<()> {
+    let mut pending = vec![(tree, base)];
+    while let Some((tree, base)) = pending.pop() {
+        if Some(tree) == base || tree == ObjectId::empty_tree(tree.kind()) || !visit(tree)? {
+            continue;
+        }
+        let known = base.map(|base| entries(repository, base)).transpose()?.unwrap_or_default();
+        for (name, (mode, id)) in entries(repository, tree)? {
+            let before = known.get(&name);
+            if before.is_some_and(|(_, before)| *before == id) || mode.is_commit() {
                 continue;
             }
-            self.object(tree)?;
-            let known = base.map(|base| self.entries(base)).transpose()?.unwrap_or_default();
-            for (name, (mode, id)) in self.entries(tree)? {
-                let before = known.get(&name);
-                if before.is_some_and(|(_, before)| *before == id) || mode.is_commit() {
-                    continue;
-                }
-                if mode.is_tree() {
-                    let base = before.filter(|(mode, _)| mode.is_tree()).map(|(_, id)| *id);
-                    pending.push((id, base));
-                } else {
-                    self.object(id)?;
-                }
+            if mode.is_tree() {
+                pending.push((id, before.filter(|(mode, _)| mode.is_tree()).map(|(_, id)| *id)));
+            } else {
+                visit(id)?;
             }
         }
-        Ok(())
     }
+    Ok(())
+}
 
-    /// Syncs the folders, so that the files keep their names.
-    pub(crate) fn finish(self) -> Result<()> {
-        for path in &self.folders {
-            folder(path)?;
-        }
-        if self.folders.is_empty() { Ok(()) } else { folder(&loose::folder_of_objects(self.repository)) }
+fn entries(repository: &gix::Repository, tree: ObjectId) -> Result<BTreeMap<BString, (EntryMode, ObjectId)>> {
+    if tree == ObjectId::empty_tree(tree.kind()) {
+        return Ok(BTreeMap::new());
     }
-
-    fn entries(&self, tree: ObjectId) -> Result<BTreeMap<BString, (EntryMode, ObjectId)>> {
-        if tree == ObjectId::empty_tree(tree.kind()) {
-            return Ok(BTreeMap::new());
-        }
-        let tree = self.repository.find_tree(tree).map_err(|error| failure(&error))?;
-        let decoded = tree.decode().map_err(|error| failure(&error))?;
-        Ok(decoded
-            .entries
-            .iter()
-            .map(|entry| (entry.filename.to_owned(), (entry.mode, entry.oid.to_owned())))
-            .collect())
-    }
+    let tree = repository.find_tree(tree).map_err(|error| failure(&error))?;
+    let decoded = tree.decode().map_err(|error| failure(&error))?;
+    Ok(decoded.entries.iter().map(|entry| (entry.filename.to_owned(), (entry.mode, entry.oid.to_owned()))).collect())
 }
 
 /// Syncs a folder, and with it the names of the files in it.
 pub(crate) fn folder(path: &Path) -> Result<()> {
-    File::open(path).and_then(|folder| folder.sync_all()).map_err(|error| cannot_sync(path, &error))
+    sync(path).map_err(|error| cannot_sync(path, &error))
 }
 
-fn cannot_sync(path: &Path, error: &io::Error) -> Error {
+/// The same, of one that may have been removed.
+pub(crate) fn folder_if_there(path: &Path) -> Result<()> {
+    match sync(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other.map_err(|error| cannot_sync(path, &error)),
+    }
+}
+
+/// Syncs the folders from that of a file up to `top`: whoever made one of them may have died before it was synced.
+pub(crate) fn folders_up_to(file: &Path, top: &Path) -> Result<()> {
+    let above: Vec<PathBuf> = file.ancestors().skip(1).map(Path::to_owned).collect();
+    let inside = above.iter().take_while(|folder| folder.starts_with(top));
+    inside.into_iter().try_for_each(|path| folder(path))
+}
+
+fn sync(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+pub(crate) fn cannot_sync(path: &Path, error: &io::Error) -> Error {
     Error::io(format_args!("can't bring `{}` onto stable storage", path.display()), error)
 }

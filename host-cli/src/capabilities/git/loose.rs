@@ -1,27 +1,29 @@
-//! Writing loose objects.
+//! Writing loose objects, so that a power cut can't leave half of one.
 //!
-//! gix writes them too, but through temporary files that `git gc` never clears after a crash, and a stream's size must
-//! be known before its first byte. Here the temporary files have git's own name for them.
+//! A name promises an object that is whole, with all that it refers to: each file is on stable storage before it gets its
+//! name, and so are the names of blobs and subtrees before a tree gets one. Otherwise a crash may leave an empty file under
+//! an object's name, and whoever writes that object next takes it for written.
+//!
+//! gix writes loose objects too, but syncs nothing, uses temporary files that `git gc` never clears after a crash, and must
+//! know a stream's size before its first byte. Here the temporary files have git's own name for them.
 
-use std::fs;
+use std::collections::BTreeSet;
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use gix::ObjectId;
-use gix::objs::{Kind, WriteTo};
+use gix::objs::Kind;
 use gix::zlib::stream::deflate;
+use tempfile::TempPath;
 
-use super::failure;
+use super::{durable, failure};
 use crate::capabilities::{Error, Result};
 
-/// Whether an object is to be on stable storage when its writing returns.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Durability {
-    /// Whenever the system gets to it, or [`durable`](super::durable) is asked.
-    Later,
-    /// Its file at once; its folder still has to be synced.
-    Now,
-}
+/// Up to so many files are synced one by one; beyond, the whole file system is, once.
+const MANY: usize = 64;
+/// An object that is there already is read to see whether it is whole, unless its file is larger.
+const MOST_READ: u64 = 32 << 20;
 
 /// Where the object's file is if it is loose.
 pub(crate) fn path(repository: &gix::Repository, id: &gix::oid) -> PathBuf {
@@ -48,65 +50,160 @@ pub(crate) fn temporary_file(repository: &gix::Repository) -> Result<tempfile::N
     builder.tempfile_in(&folder).map_err(|error| cannot_write(&folder, &error))
 }
 
-/// Writes an object that is small enough for memory, unless it is there.
-pub(crate) fn write(repository: &gix::Repository, object: &dyn WriteTo, durability: Durability) -> Result<ObjectId> {
-    let mut bytes = Vec::new();
-    object.write_to(&mut bytes).map_err(|error| Error::other(&error))?;
-    write_bytes(repository, object.kind(), &bytes, durability)
+/// The id of an object with this content.
+pub(crate) fn id_of(repository: &gix::Repository, kind: Kind, bytes: &[u8]) -> Result<ObjectId> {
+    gix::objs::compute_hash(repository.object_hash(), kind, bytes).map_err(|error| failure(&error))
 }
 
-/// As [`write`], of the object's content.
-pub(crate) fn write_bytes(
-    repository: &gix::Repository,
-    kind: Kind,
-    bytes: &[u8],
-    durability: Durability,
-) -> Result<ObjectId> {
-    let id = gix::objs::compute_hash(repository.object_hash(), kind, bytes).map_err(|error| failure(&error))?;
-    write_stream(repository, kind, bytes.len() as u64, bytes, id, durability)?;
-    Ok(id)
+/// Objects that become durable together. None of them may refer to another one.
+pub(crate) struct Batch<'r> {
+    repository: &'r gix::Repository,
+    /// Written, and without their names yet.
+    waiting: Vec<(TempPath, PathBuf)>,
+    /// There already; nobody may ever have synced them.
+    there: BTreeSet<PathBuf>,
+    /// Whether files wait that are not synced one by one.
+    unsynced: bool,
+    /// Whether the folder that holds the folders of objects is known to be on stable storage.
+    root_synced: bool,
 }
 
-/// Writes an object whose id is known from `size` bytes of content, unless it is there.
-pub(crate) fn write_stream(
-    repository: &gix::Repository,
-    kind: Kind,
-    size: u64,
-    mut content: impl Read,
-    id: ObjectId,
-    durability: Durability,
-) -> Result<()> {
-    let target = path(repository, &id);
-    if repository.objects.exists_without_refresh(&id) {
-        freshen(&target);
-        return Ok(());
+impl<'r> Batch<'r> {
+    pub(crate) fn new(repository: &'r gix::Repository) -> Self {
+        Self { repository, waiting: Vec::new(), there: BTreeSet::new(), unsynced: false, root_synced: false }
     }
-    let file = temporary_file(repository)?;
-    let written = (|| {
-        let mut deflated = deflate::Write::new(file, repository.loose_compression());
-        deflated.write_all(&gix::objs::encode::loose_header(kind, size))?;
-        io::copy(&mut content, &mut deflated)?;
-        // Ends the stream.
-        deflated.flush()?;
-        let file = deflated.into_inner();
-        if durability == Durability::Now {
-            file.as_file().sync_all()?;
+
+    /// Writes an object whose id is known, unless it is there.
+    pub(crate) fn add(&mut self, kind: Kind, size: u64, mut content: impl Read, id: ObjectId) -> Result<()> {
+        let target = path(self.repository, &id);
+        if self.is_there(&target, id) {
+            return Ok(());
         }
-        if let Some(folder) = target.parent() {
-            match fs::create_dir(folder) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-                _ => {}
+        let file = temporary_file(self.repository)?;
+        let written = (|| {
+            let mut deflated = deflate::Write::new(file, self.repository.loose_compression());
+            deflated.write_all(&gix::objs::encode::loose_header(kind, size))?;
+            io::copy(&mut content, &mut deflated)?;
+            // Ends the stream.
+            deflated.flush()?;
+            let file = deflated.into_inner();
+            if self.waiting.len() < MANY {
+                file.as_file().sync_all()?;
+            } else {
+                self.unsynced = true;
+            }
+            Ok(file.into_temp_path())
+        })();
+        self.waiting.push((written.map_err(|error| cannot_write(&target, &error))?, target));
+        Ok(())
+    }
+
+    /// The same for an object of which others say that it is there.
+    pub(crate) fn add_existing(&mut self, id: ObjectId) -> Result<()> {
+        let target = path(self.repository, &id);
+        if target.exists() {
+            self.there.insert(target);
+            return Ok(());
+        }
+        // One in a pack is durable already.
+        if self.repository.has_object(id) { Ok(()) } else { Err(Error::Other(format!("the object {id} is missing"))) }
+    }
+
+    /// Whether an object need not be written. A file that git did not sync may be all that a power cut left of it.
+    fn is_there(&mut self, target: &Path, id: ObjectId) -> bool {
+        match fs::metadata(target) {
+            Ok(found) => {
+                let whole = found.len() > MOST_READ || self.repository.find_object(id).is_ok();
+                if whole {
+                    freshen(target);
+                    self.there.insert(target.to_owned());
+                }
+                whole
+            }
+            Err(_) => self.repository.objects.exists_without_refresh(&id),
+        }
+    }
+
+    /// Makes the folders that these objects will be in, so that they are synced once for all.
+    pub(crate) fn make_folders(&mut self, ids: impl IntoIterator<Item = ObjectId>) -> Result<()> {
+        for id in ids {
+            if let Some(folder) = path(self.repository, &id).parent() {
+                self.make_folder(folder).map_err(|error| cannot_write(folder, &error))?;
             }
         }
-        file.persist(&target).map_err(|error| error.error)?;
         Ok(())
-    })();
-    written.map_err(|error| cannot_write(&target, &error))
+    }
+
+    fn make_folder(&mut self, folder: &Path) -> io::Result<()> {
+        match fs::create_dir(folder) {
+            Ok(()) => self.root_synced = false,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Gives the objects their names, which are not yet durable.
+    pub(crate) fn name_all(mut self) -> Result<()> {
+        self.sync_waiting()?;
+        for (file, target) in std::mem::take(&mut self.waiting) {
+            self.name(file, &target).map_err(|error| cannot_write(&target, &error))?;
+        }
+        Ok(())
+    }
+
+    fn sync_waiting(&mut self) -> Result<()> {
+        if std::mem::take(&mut self.unsynced) {
+            let root = folder_of_objects(self.repository);
+            let synced = File::open(&root).and_then(|folder| rustix::fs::syncfs(folder).map_err(io::Error::from));
+            synced.map_err(|error| durable::cannot_sync(&root, &error))?;
+        }
+        Ok(())
+    }
+
+    /// Gives the objects their names, and returns once they are there for good. More may be added afterwards.
+    pub(crate) fn settle(&mut self) -> Result<()> {
+        self.sync_waiting()?;
+        let mut folders = BTreeSet::new();
+        for target in std::mem::take(&mut self.there) {
+            match File::open(&target).and_then(|file| file.sync_all()) {
+                // Packed meanwhile, which git syncs.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                other => other.map_err(|error| durable::cannot_sync(&target, &error))?,
+            }
+            folders.extend(target.parent().map(Path::to_owned));
+        }
+        for (file, target) in std::mem::take(&mut self.waiting) {
+            self.name(file, &target).map_err(|error| cannot_write(&target, &error))?;
+            folders.extend(target.parent().map(Path::to_owned));
+        }
+        for path in &folders {
+            // `git gc` removes one that has become empty.
+            durable::folder_if_there(path)?;
+        }
+        if !folders.is_empty() && !self.root_synced {
+            durable::folder(&folder_of_objects(self.repository))?;
+            self.root_synced = true;
+        }
+        Ok(())
+    }
+
+    fn name(&mut self, file: TempPath, target: &Path) -> io::Result<()> {
+        let file = match file.persist(target) {
+            Ok(()) => return Ok(()),
+            Err(error) if error.error.kind() == io::ErrorKind::NotFound => error.path,
+            Err(error) => return Err(error.error),
+        };
+        if let Some(folder) = target.parent() {
+            self.make_folder(folder)?;
+        }
+        file.persist(target).map_err(|error| error.error)
+    }
 }
 
 /// Makes an object look new to `git gc`, which removes old ones that nothing refers to yet; git does the same.
 fn freshen(path: &Path) {
-    if let Ok(file) = fs::File::open(path) {
+    if let Ok(file) = File::open(path) {
         // Not ours to change, perhaps; then its owner's writing is what counts.
         let _ = file.set_modified(std::time::SystemTime::now());
     }

@@ -2,7 +2,7 @@
 //!
 //! gix can move references too, but takes the lock of packed-refs for it, which all runs would queue for, and renames a
 //! file that may not have reached the disk. So what follows is git's own protocol for a single loose reference: make
-//! `<name>.lock`, compare, write, rename.
+//! `<name>.lock`, compare, write, rename. References of Aurum's own are made without a lock.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -17,9 +17,9 @@ use gix::bstr::{BStr, BString, ByteSlice};
 use gix::lock::acquire::Fail;
 use gix::prelude::ReferenceExt;
 use gix::refs::transaction::{PreviousValue, RefEdit};
-use gix::refs::{FullName, TargetRef};
+use gix::refs::{FullName, FullNameRef, TargetRef};
 
-use super::{durable, failure, object_id, reflog};
+use super::{durable, failure, loose, object_id, reflog};
 use crate::capabilities::repository::Reference;
 use crate::capabilities::{Error, Result};
 
@@ -235,31 +235,95 @@ pub(crate) fn set(
         check_room(repository, &full)?;
     }
     let path = base.join(gix::path::from_bstr(full.as_bstr()).map_err(|error| failure(&error))?);
-    let new_folders = missing_folders(&path);
-    let boundary = if full == "HEAD" { base.to_owned() } else { base.join("refs") };
-    let mut lock = gix::lock::File::acquire_to_update_resource(&path, PATIENCE, Some(boundary), 0)
-        .map_err(|error| lost_or_failed(&full, &path, &error))?;
-
-    let now = current(repository, &path, &full)?;
-    if now != expected {
-        return Err(conflict(&full, expected, now));
+    let references = base.join("refs");
+    let change = Change { repository, path: &path, full: &full, expected, target };
+    if !(is_own(&full) && change.is_needless()?) && !(is_own(&full) && expected.is_none() && change.create(durable)?) {
+        change.exchange(branch.as_ref(), if full == "HEAD" { base } else { &references }, durable)?;
     }
-    lock.with_mut(|file| {
-        writeln!(file, "{target}")?;
-        // Before it takes the reference's name: a crash must not leave an empty file there.
-        if durable { file.sync_all() } else { Ok(()) }
-    })
-    .map_err(|error| Error::io(format_args!("can't write `{full}`"), &error))?;
-    reflog::add(repository, &full, branch.as_ref(), now, target)?;
-    commit(lock, &path).map_err(|error| Error::io(format_args!("can't write `{full}`"), &error))?;
-
-    if durable {
-        let holders = new_folders.iter().filter_map(|folder| folder.parent());
-        for folder in path.parent().into_iter().chain(holders) {
-            durable::folder(folder)?;
-        }
+    if durable && full == "HEAD" {
+        durable::folder(base)?;
+    } else if durable {
+        durable::folders_up_to(&path, &references)?;
     }
     Ok(())
+}
+
+/// References that nobody but Aurum makes, one process each: the one that holds the run's journal.
+fn is_own(name: &BString) -> bool {
+    name.starts_with(b"refs/tags/au/") || name.starts_with(b"refs/aurum/")
+}
+
+/// One loose reference on its way to another target.
+struct Change<'a> {
+    repository: &'a gix::Repository,
+    path: &'a Path,
+    full: &'a BString,
+    expected: Option<ObjectId>,
+    target: ObjectId,
+}
+
+impl Change<'_> {
+    /// Whether it is where it is to be, which only has to be brought onto stable storage. No lock is asked for.
+    fn is_needless(&self) -> Result<bool> {
+        if self.expected != Some(self.target) || current(self.repository, self.path, self.full)? != self.expected {
+            return Ok(false);
+        }
+        match File::open(self.path).and_then(|file| file.sync_all()) {
+            // Packed; git syncs what it packs.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+            other => other.map(|()| true).map_err(|error| self.failed(&error)),
+        }
+    }
+
+    /// Makes a reference in one step: a file that is whole gets another name, which fails if there is one of that name. A death
+    /// in between leaves no lock that keeps the run from being recovered. False where the file system has no such step.
+    fn create(&self, durable: bool) -> Result<bool> {
+        let mut file = loose::temporary_file(self.repository)?;
+        let written = file.write_all(self.line().as_bytes());
+        let written = written.and_then(|()| if durable { file.as_file().sync_all() } else { Ok(()) });
+        written.map_err(|error| self.failed(&error))?;
+        // Git removes folders of references that are empty.
+        for _ in 0..16 {
+            if let Some(folder) = self.path.parent() {
+                fs::create_dir_all(folder).map_err(|error| self.failed(&error))?;
+            }
+            if let Some(packed) = current(self.repository, self.path, self.full)? {
+                return Err(conflict(self.full, None, Some(packed)));
+            }
+            match fs::hard_link(file.path(), self.path) {
+                Ok(()) => return Ok(true),
+                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists) => {}
+                Err(_) => return Ok(false),
+            }
+        }
+        Ok(false)
+    }
+
+    /// Git's own protocol, for what others change as well.
+    fn exchange(&self, branch: Option<&BString>, boundary: &Path, durable: bool) -> Result<()> {
+        let mut lock = gix::lock::File::acquire_to_update_resource(self.path, PATIENCE, Some(boundary.to_owned()), 0)
+            .map_err(|error| lost_or_failed(self.full, self.path, &error))?;
+        let now = current(self.repository, self.path, self.full)?;
+        if now != self.expected {
+            return Err(conflict(self.full, self.expected, now));
+        }
+        lock.with_mut(|file| {
+            file.write_all(self.line().as_bytes())?;
+            // Before it takes the reference's name: a crash must not leave an empty file there.
+            if durable { file.sync_all() } else { Ok(()) }
+        })
+        .map_err(|error| self.failed(&error))?;
+        reflog::add(self.repository, self.full, branch, now, self.target)?;
+        commit(lock, self.path).map_err(|error| self.failed(&error))
+    }
+
+    fn line(&self) -> String {
+        format!("{}\n", self.target)
+    }
+
+    fn failed(&self, error: &io::Error) -> Error {
+        Error::io(format_args!("can't write `{}`", self.full), error)
+    }
 }
 
 fn commit(lock: gix::lock::File, path: &Path) -> io::Result<()> {
@@ -347,12 +411,7 @@ fn lost_or_failed(name: &BString, path: &Path, error: &gix::Error) -> Error {
     }
 }
 
-/// The folders that will have to be made for a file.
-fn missing_folders(path: &Path) -> Vec<PathBuf> {
-    path.ancestors().skip(1).take_while(|folder| !folder.exists()).map(Path::to_owned).collect()
-}
-
-/// Removes references in one transaction; those that do not exist are passed over.
+/// Removes references; those that do not exist are passed over. Packed ones go in one transaction.
 pub(crate) fn remove(repository: &gix::Repository, names: &[String]) -> Result<()> {
     let mut edits = Vec::new();
     let mut names: Vec<&String> = names.iter().collect();
@@ -362,9 +421,11 @@ pub(crate) fn remove(repository: &gix::Repository, names: &[String]) -> Result<(
         check_name(name)?;
         let full = FullName::try_from(name.as_str()).map_err(|error| Error::other(&error))?;
         let there = repository.try_find_reference(full.as_ref().as_partial_name()).map_err(|error| failure(&error))?;
-        if there.is_some() {
-            edits.push(RefEdit::delete(full, PreviousValue::Any));
+        let Some(there) = there else { continue };
+        if full.as_bstr().starts_with(b"refs/aurum/") && remove_loose(repository, there.name())? {
+            continue;
         }
+        edits.push(RefEdit::delete(full, PreviousValue::Any));
     }
     if edits.is_empty() {
         return Ok(());
@@ -372,4 +433,21 @@ pub(crate) fn remove(repository: &gix::Repository, names: &[String]) -> Result<(
     let transaction = repository.refs.transaction().prepare(edits, PATIENCE, PATIENCE);
     transaction.and_then(|transaction| transaction.commit(None)).map_err(|error| failure(&error))?;
     Ok(())
+}
+
+/// Removes a reference that only Aurum knows and that is not packed, without a lock that a death would leave behind. Should
+/// somebody pack it this very moment, it stays, for the next time. False for one that is packed.
+fn remove_loose(repository: &gix::Repository, name: &FullNameRef) -> Result<bool> {
+    if let Some(packed) = repository.refs.cached_packed_buffer().map_err(|error| failure(&error))?
+        && packed.try_find(name.as_partial_name()).map_err(|error| failure(&error))?.is_some()
+    {
+        return Ok(false);
+    }
+    let path = repository.common_dir().join(gix::path::from_bstr(name.as_bstr()).map_err(|error| failure(&error))?);
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Error::io(format_args!("can't remove `{}`", name.as_bstr()), &error))
+        }
+        _ => Ok(true),
+    }
 }

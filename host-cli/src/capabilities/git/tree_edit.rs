@@ -1,12 +1,14 @@
 //! Trees made by editing others.
 
+use std::collections::HashMap;
+
 use gix::ObjectId;
 use gix::bstr::{BStr, BString, ByteSlice};
-use gix::objs::Kind;
 use gix::objs::tree::EntryKind;
+use gix::objs::{Kind, WriteTo};
 
 use super::changes::ChangeSet;
-use super::loose::{self, Durability};
+use super::loose::{self, Batch};
 use super::working_file::WorkingFiles;
 use super::{check_path, failure, object_id};
 use crate::capabilities::repository::{ChangeKind, Repository};
@@ -42,15 +44,17 @@ impl TreeEdit {
     }
 
     /// Makes the tree's files at these positions what they are in the working tree, through git's own filters.
-    /// Answers the positions whose file could not be read.
+    /// Answers the positions whose file could not be read; what could is on stable storage.
     pub fn take(&mut self, repository: &Repository, changes: &ChangeSet, positions: &[u32]) -> Result<Vec<u32>> {
-        let mut files = WorkingFiles::new(repository.git()?)?;
+        let repository = repository.git()?;
+        let mut files = WorkingFiles::new(repository)?;
+        let mut batch = Batch::new(repository);
         let mut unreadable = Vec::new();
         for &position in positions {
             let edit = match changes.at(position) {
                 Some((path, ChangeKind::Deleted)) => Some((path, Edit::RemoveFile)),
                 Some((path, ChangeKind::Modified | ChangeKind::Untracked)) => {
-                    files.store(path.as_bstr())?.map(|(kind, id)| (path, Edit::Put(kind, id)))
+                    files.store(path.as_bstr(), &mut batch)?.map(|(kind, id)| (path, Edit::Put(kind, id)))
                 }
                 Some((_, ChangeKind::Repository)) | None => None,
             };
@@ -59,6 +63,7 @@ impl TreeEdit {
                 None => unreadable.push(position),
             }
         }
+        batch.settle()?;
         Ok(unreadable)
     }
 
@@ -78,7 +83,7 @@ impl TreeEdit {
         Ok(())
     }
 
-    /// Writes the tree, which further edits start from.
+    /// Writes the tree, which further edits start from. It is on stable storage then, with all in it that its base has not.
     pub fn write(&mut self, repository: &Repository) -> Result<String> {
         let repository = repository.git()?;
         let root = match self.base {
@@ -88,10 +93,12 @@ impl TreeEdit {
                 tree.decode().map_err(|error| failure(&error))?.into()
             }
         };
+        let mut batch = Batch::new(repository);
         let mut editor = gix::objs::tree::Editor::new(root, &repository.objects, repository.object_hash());
         for (path, edit) in &self.edits {
             if let Edit::PutUnproven(id) = edit {
                 expect_kind(repository, *id, Kind::Blob)?;
+                batch.add_existing(*id)?;
             }
             let parts = path.split_str("/").map(BStr::new);
             let edited = match edit {
@@ -102,10 +109,46 @@ impl TreeEdit {
             };
             edited.map_err(|error| failure(&error))?;
         }
-        let id = editor.write(|tree| loose::write(repository, tree, Durability::Later))?;
+        let mut trees = Trees { repository, levels: Vec::new(), level_of: HashMap::new() };
+        let id = editor.write(|tree| trees.add(tree))?;
+        trees.write(&mut batch)?;
         self.base = Some(id);
         self.edits.clear();
         Ok(id.to_string())
+    }
+}
+
+/// Trees by how deep the deepest of the others among them lies below: each is written when all in it is durable.
+struct Trees<'r> {
+    repository: &'r gix::Repository,
+    levels: Vec<Vec<(ObjectId, Vec<u8>)>>,
+    level_of: HashMap<ObjectId, usize>,
+}
+
+impl Trees<'_> {
+    fn add(&mut self, tree: &gix::objs::Tree) -> Result<ObjectId> {
+        let mut bytes = Vec::new();
+        tree.write_to(&mut bytes).map_err(|error| Error::other(&error))?;
+        let id = loose::id_of(self.repository, Kind::Tree, &bytes)?;
+        let below = tree.entries.iter().filter_map(|entry| self.level_of.get(&entry.oid));
+        let level = below.max().map_or(0, |below| below + 1);
+        if self.level_of.insert(id, level).is_none() {
+            self.levels.resize_with(self.levels.len().max(level + 1), Vec::new);
+            self.levels[level].push((id, bytes));
+        }
+        Ok(id)
+    }
+
+    fn write(self, batch: &mut Batch<'_>) -> Result<()> {
+        batch.make_folders(self.level_of.into_keys())?;
+        batch.settle()?;
+        for level in self.levels {
+            for (id, bytes) in level {
+                batch.add(Kind::Tree, bytes.len() as u64, bytes.as_slice(), id)?;
+            }
+            batch.settle()?;
+        }
+        Ok(())
     }
 }
 

@@ -15,6 +15,7 @@ use gix::worktree::stack::state::attributes::Source;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 
 use super::blob::Spool;
+use super::loose::Batch;
 use super::{failure, index, is_project_path};
 use crate::capabilities::Result;
 
@@ -58,14 +59,14 @@ impl<'r> WorkingFiles<'r> {
         Ok(Self { repository, root, index, attributes, pipeline, capabilities })
     }
 
-    /// Writes the file's blob. None when there is no readable file, link or program output to make it of.
-    pub(crate) fn store(&mut self, path: &BStr) -> Result<Option<(EntryKind, ObjectId)>> {
+    /// Adds the file's blob to others. None when there is no readable file, link or program output to make it of.
+    pub(crate) fn store(&mut self, path: &BStr, batch: &mut Batch<'_>) -> Result<Option<(EntryKind, ObjectId)>> {
         let repository = self.repository;
         let mut spool = Spool::new();
         let read = self.read(path, |content| spool.fill(repository, content));
         let Ok((kind, filled)) = read else { return Ok(None) };
         filled?;
-        Ok(Some((kind, spool.finish(repository)?)))
+        Ok(Some((kind, spool.finish_in(batch, repository)?)))
     }
 
     /// The id that the file's blob would have, without writing it.
