@@ -8,13 +8,13 @@ import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from disk import Disk, State
-from recording import Recording, Said, tree
-from story import Contents, Damage, Judge, Story, need
+from recording import Link, Recording, Said, Truncate, Write, tree
+from story import Contents, Damage, Judge, Story, expect, need
 
 #: A state's files are as old as this: a run that a power cut ended is recorded as of its journal's time.
 LONG_AGO = 1_767_323_045
@@ -53,7 +53,13 @@ class PowerCuts:
         self.before = tree(self.recording.nodes)
         self.unchanged = {path: content for path, content in self.before.items() if is_users(path)}
 
-    def expectation(self, prefix: int) -> Expectation:
+    def expectation(self, state: State) -> Expectation:
+        certain, _ = self.steps_at(state.last)
+        _, begun = self.steps_at(state.first)
+        return Expectation(certain > 0, self.story.contents(certain), self.story.contents(begun))
+
+    def steps_at(self, prefix: int) -> tuple[int, int]:
+        """How many steps are certain after so many operations, and how many may have left something."""
         operations = self.recording.operations[:prefix]
         words = [at for at, operation in enumerate(operations) if isinstance(operation, Said)]
         told = self.told_before + len(words)
@@ -69,29 +75,15 @@ class PowerCuts:
         for step in DURABLE:
             if step in steps[:told]:
                 certain = max(certain, steps.index(step) + 1)
-        return Expectation(certain > 0, self.story.contents(certain), self.story.contents(min(told + 1, len(steps))))
+        return certain, min(told + 1, len(steps))
 
     def journal(self) -> int | None:
-        """The journal's inode: the one that was written under that name."""
-        found = [inode for path, inode in self.paths() if path.endswith("/journal")]
-        return found[0] if found else None
+        """The journal's inode: the first file of that name."""
+        made = (operation.inode for operation in self.recording.operations if isinstance(operation, Link) and operation.name == "journal")
+        names = (node for node in self.recording.nodes.values() if isinstance(node, dict))
+        return next(made, next((names["journal"] for names in names if "journal" in names), None))
 
-    def paths(self) -> Iterator[tuple[str, int]]:
-        from recording import Link
-
-        for operation in self.recording.operations:
-            if isinstance(operation, Link):
-                yield "/" + operation.name, operation.inode
-        pending = [("", 0)]
-        while pending:
-            path, inode = pending.pop()
-            node = self.recording.nodes[inode]
-            if isinstance(node, dict):
-                pending += [(f"{path}/{name}", below) for name, below in node.items()]
-            else:
-                yield path, inode
-
-    def judge(self, states: Iterator[State], processes: int = 2) -> Outcome:
+    def judge(self, states: Iterable[State], processes: int = 2) -> Outcome:
         outcome = Outcome()
         # Forked, so that the states need not be told to them twice.
         with multiprocessing.get_context("fork").Pool(processes, begin, (self,)) as pool:
@@ -107,7 +99,7 @@ DURABLE = ("start", "model", "end")
 
 
 def touches(operation: object, inode: int | None) -> bool:
-    return inode is not None and getattr(operation, "inode", None) == inode and type(operation).__name__ in ("Write", "Truncate")
+    return isinstance(operation, Write | Truncate) and operation.inode == inode
 
 
 def is_users(path: str) -> bool:
@@ -124,7 +116,10 @@ class Bench:
         self.cuts = cuts
         self.project = home / f"aurum-power-cut-{os.getpid()}"
         self.judge = Judge(self.project, cuts.environment | {"GIT_CEILING_DIRECTORIES": str(home)})
-        self.good: dict[str, tuple[str, ...]] = {}
+        #: The experiments of what was found to be sound, by its digest.
+        self.judged: dict[str, dict[str, Contents]] = {}
+        tags = (re.fullmatch(r"\.git/refs/tags/(au/.*)", path) for path in cuts.before)
+        self.former = {found[1] for found in tags if found}
         self.verifies = self.knows_verify()
 
     def knows_verify(self) -> bool:
@@ -144,12 +139,11 @@ class Bench:
                 os.utime(place, (LONG_AGO, LONG_AGO))
 
     def try_out(self, state: State) -> str | None:
-        expectation = self.cuts.expectation(state.prefix)
         try:
             self.lay_out(state)
-            self.recover(expectation)
+            self.recover(self.cuts.expectation(state))
         except Damage as damage:
-            return f"after {state.prefix} operations: {damage}"
+            return f"after {state.first} operations: {damage}"
         finally:
             shutil.rmtree(self.project, ignore_errors=True)
         return None
@@ -163,22 +157,14 @@ class Bench:
         left = self.left()
         # What was judged already is as it was; only what was to be expected may differ.
         key = digest(left)
-        if key not in self.good:
-            self.sound(left)
-            self.good[key] = tuple(self.judge.tags())
-            self.lasts(left)
-        tags = self.good[key]
-        if expectation.is_there:
-            need(len(tags) > len(self.former()), "the experiment is lost")
-        new = [tag for tag in tags if tag not in self.former()]
+        if key not in self.judged:
+            self.judged[key] = self.sound(left)
+            self.lasts(left, self.judged[key])
+        new = [contents for tag, contents in self.judged[key].items() if tag not in self.former]
         need(len(new) <= 1, "more experiments than there were:", new)
-        for tag in new:
-            self.lay_back(left)
-            self.judge.expect(tag, expectation.at_least, expectation.at_most)
-
-    def former(self) -> set[str]:
-        names = (re.fullmatch(r"\.git/refs/tags/(au/.*)", path) for path in self.cuts.before)
-        return {found[1] for found in names if found}
+        need(bool(new) or not expectation.is_there, "the experiment is lost")
+        for contents in new:
+            expect(contents, expectation.at_least, expectation.at_most)
 
     def left(self) -> dict[str, bytes | None]:
         found: dict[str, bytes | None] = {}
@@ -191,35 +177,29 @@ class Bench:
                     found[os.path.relpath(path, self.project)] = file.read()
         return found
 
-    def lay_back(self, left: dict[str, bytes | None]) -> None:
-        """After maintenance has changed what there was."""
-        if not (self.project / ".git/aurum-judged").exists():
-            return
-        self.lay_out(State(0, left, ""))
-
-    def sound(self, left: dict[str, bytes | None]) -> None:
-        """Git finds nothing wrong, nothing is half there, and nothing of the user's was touched."""
+    def sound(self, left: dict[str, bytes | None]) -> dict[str, Contents]:
+        """Git finds nothing wrong, nothing is half there, and nothing of the user's was touched. Answers the experiments."""
         users = {path: content for path, content in left.items() if is_users(path)}
-        different = sorted(path for path in users.keys() | self.cuts.unchanged.keys() if users.get(path) != self.cuts.unchanged.get(path))
+        before = self.cuts.unchanged
+        different = sorted(path for path in users.keys() | before.keys() if users.get(path) != before.get(path))
         need(not different, "it changed:", different)
         self.judge.fsck()
-        need(self.judge.git("for-each-ref", "refs/aurum") == "", "a running reference is left")
-        journals = [path for path in left if path.startswith(".git/aurum/runs/") and left[path] is not None]
+        references = self.judge.git("for-each-ref", "--format=%(refname:short)", "refs/tags/au", "refs/aurum").split()
+        need(all(name.startswith("au/") for name in references), "references are left:", references)
+        # What died before it was a journal waits for a later run to clear it.
+        journals = [path for path in left if re.match(r"\.git/aurum/runs/(?!new-).*/", path)]
         need(not journals, "journals are left:", journals)
-        for tag in self.judge.tags():
-            self.judge.contents(tag)
         if self.verifies:
             self.judge.run("au", "verify")
+        return {tag: self.judge.contents(tag) for tag in references}
 
-    def lasts(self, left: dict[str, bytes | None]) -> None:
+    def lasts(self, left: dict[str, bytes | None], experiments: dict[str, Contents]) -> None:
         """Doing it again changes nothing, and git's own maintenance takes nothing away."""
         again = self.judge.run("au", "recover")
         need(again.stdout == "Nothing to recover\n" and again.stderr == "", "again it says:", again.stdout, again.stderr)
         need(self.left() == left, "again it changes something")
-        (self.project / ".git/aurum-judged").touch()
-        tags = {tag: self.judge.contents(tag) for tag in self.judge.tags()}
         self.judge.run("git", "gc", "--quiet", "--prune=now")
-        need({tag: self.judge.contents(tag) for tag in self.judge.tags()} == tags, "git gc took something away")
+        need({tag: self.judge.contents(tag) for tag in self.judge.tags()} == experiments, "git gc took something away")
 
 
 def digest(files: dict[str, bytes | None]) -> str:

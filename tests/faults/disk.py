@@ -16,9 +16,9 @@ import hashlib
 import itertools
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from recording import ROOT, Link, Node, Operation, Recording, Rename, Said, Sync, Truncate, Unlink, Write, cut, write_at
+from recording import ROOT, Link, Operation, Recording, Rename, Said, Sync, Truncate, Unlink, Write, cut, write_at
 
 SECTOR = 512
 PAGE = 4096
@@ -27,9 +27,11 @@ NEVER = 1 << 60
 
 @dataclass(frozen=True)
 class State:
-    """A disk: contents by path, none for folders. `prefix` is how many operations had begun to have an effect."""
+    """A disk: contents by path, none for folders."""
 
-    prefix: int
+    #: After how many operations it can be met first, and last: what is promised grows meanwhile.
+    first: int
+    last: int
     files: dict[str, bytes | None]
     digest: str
 
@@ -55,10 +57,6 @@ class Disk:
                 return next(syncs, NEVER)
             case _:
                 return NEVER
-
-    def prefixes(self) -> list[int]:
-        """Where something is other than just before: a sync or a word changes what is certain."""
-        return list(range(len(self.operations) + 1))
 
     def contents(self, prefix: int, generator: random.Random) -> dict[int, list[bytes]]:
         """What each file may hold: first all that was written, then what is certain, then what lies between."""
@@ -138,7 +136,7 @@ class Disk:
             if path:
                 files[path] = None
             pending += [(f"{path}/{name}" if path else name, below) for name, below in names(inode).items()]
-        return State(prefix, files, self.digest(files))
+        return State(prefix, prefix, files, self.digest(files))
 
     def digest(self, files: dict[str, bytes | None]) -> str:
         whole = hashlib.sha256()
@@ -151,16 +149,16 @@ class Disk:
                 whole.update(self.hashes[content])
         return whole.hexdigest()
 
-    def states(self, seed: int, exhaustive: int, samples: int) -> Iterator[State]:
+    def states(self, seed: int, exhaustive: int, samples: int) -> list[State]:
         """Distinct disks, the same ones for the same seed. Where a moment has at most so many, all of them; else each single loss
         alone, each loss but one, and so many at random."""
-        seen: set[str] = set()
-        for prefix in self.prefixes():
+        found: dict[str, State] = {}
+        for prefix in range(len(self.operations) + 1):
             generator = random.Random(f"{seed} {prefix}")
             for state in self.states_at(prefix, generator, exhaustive, samples):
-                if state.digest not in seen:
-                    seen.add(state.digest)
-                    yield state
+                former = found.get(state.digest)
+                found[state.digest] = state if former is None else replace(former, last=prefix)
+        return list(found.values())
 
     def states_at(self, prefix: int, generator: random.Random, exhaustive: int, samples: int) -> Iterator[State]:
         risky = self.names_at_risk(prefix)
@@ -224,5 +222,3 @@ def torn_between(old: bytes, new: bytes, generator: random.Random) -> list[bytes
         torn.append(bytes(mixture))
     return torn
 
-
-__all__ = ["Disk", "Node", "State"]

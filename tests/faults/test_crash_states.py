@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
-import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from conftest import AuEnv, left_out
@@ -14,8 +13,6 @@ from recording import Recording, can_trace, record
 from story import Story
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="strace is Linux's")
-
-STORY = Story()
 
 
 def written(env: AuEnv, story: Story) -> None:
@@ -39,24 +36,59 @@ def trace(env: AuEnv, *command: str) -> Recording:
 def judge(cuts: PowerCuts, exhaustive: int, samples: int, most: int | None = None) -> int:
     states = cuts.disk.states(seed=1, exhaustive=exhaustive, samples=samples)
     if most is not None:
-        # Spread over the whole run, rather than its first part.
-        every = list(states)
-        states = iter(every[:: max(1, len(every) // most)])
+        # Spread over the whole recording.
+        states = states[:: -(-len(states) // most)]
     outcome = cuts.judge(states)
     assert not outcome.failures, f"{len(outcome.failures)} of {outcome.states} states\n{summary(outcome.failures)}"
     return outcome.states
 
 
-def test_a_power_cut_at_any_moment_of_a_run(env: AuEnv) -> None:
-    written(env, STORY)
-    recording = trace(env, sys.executable, "src/story.py")
-    judge(PowerCuts(recording, STORY, env.environment), exhaustive=16, samples=1, most=300)
+def first_run(env: AuEnv, story: Story) -> PowerCuts:
+    """The first run of a project, which makes all folders."""
+    written(env, story)
+    return PowerCuts(trace(env, sys.executable, "src/story.py"), story, env.environment)
+
+
+def later_run(env: AuEnv, story: Story) -> PowerCuts:
+    """One more, of which git has some objects already."""
+    written(env, story)
+    env.python("src/story.py", env={"ACK": "1"}).ok()
+    return PowerCuts(trace(env, sys.executable, "src/story.py"), story, env.environment)
+
+
+def recovery(env: AuEnv, story: Story, steps: int) -> PowerCuts:
+    """Not the run, but the recovery of one that was killed after so many steps."""
+    written(env, story)
+    process = env.start(sys.executable, "src/story.py", env={"ACK": "1"})
+    assert process.stdout is not None
+    for step in story.all_steps()[:steps]:
+        while process.stdout.readline().strip() != step:
+            assert process.poll() is None
+    process.kill()
+    process.communicate()
+    return PowerCuts(trace(env, "au", "recover"), story, env.environment, told_before=steps)
+
+
+@pytest.mark.parametrize("cuts", [first_run, later_run])
+def test_a_power_cut_at_any_moment_of_a_run(env: AuEnv, cuts: Callable[[AuEnv, Story], PowerCuts]) -> None:
+    judge(cuts(env, Story()), exhaustive=16, samples=1, most=100)
+
+
+def test_a_power_cut_at_any_moment_of_a_recovery(env: AuEnv) -> None:
+    judge(recovery(env, Story(), 7), exhaustive=16, samples=1, most=100)
 
 
 @pytest.mark.long
-def test_ten_thousand_power_cuts(env: AuEnv) -> None:
-    written(env, STORY)
-    recording = trace(env, sys.executable, "src/story.py")
-    count = judge(PowerCuts(recording, STORY, env.environment), exhaustive=64, samples=40)
-    print(f"{count} states")
-    assert count >= 10_000
+def test_ten_thousand_power_cuts(tmp_path: Path) -> None:
+    counts = {}
+    for name, cuts, story in (
+        ("the first run", first_run, Story(steps=12, pauses=(3, 8))),
+        ("a later run", later_run, Story(steps=20, pauses=())),
+        ("much output", first_run, Story(steps=4, pauses=(), talk=3_000)),
+        ("a recovery", lambda env, story: recovery(env, story, 25), Story(steps=20, pauses=())),
+    ):
+        env = AuEnv(tmp_path / name, tmp_path / name / "project")
+        env.au("init").ok()
+        counts[name] = judge(cuts(env, story), exhaustive=256, samples=60)
+    print(f"{sum(counts.values())} states: {counts}")
+    assert sum(counts.values()) >= 10_000
