@@ -89,6 +89,6 @@ def test_ten_thousand_power_cuts(tmp_path: Path) -> None:
     ):
         env = AuEnv(tmp_path / name, tmp_path / name / "project")
         env.au("init").ok()
-        counts[name] = judge(cuts(env, story), exhaustive=256, samples=60)
+        counts[name] = judge(cuts(env, story), exhaustive=1_024, samples=300)
     print(f"{sum(counts.values())} states: {counts}")
     assert sum(counts.values()) >= 10_000

@@ -26,9 +26,9 @@ def prepare(env: AuEnv) -> Place:
     place = Place(env)
     script = env.project / "src/story.py"
     # What a real script does at its end beside us: the exit code is its own, and short writes begin where it says.
-    limit = "import resource\nif 'LIMIT' in os.environ:\n    resource.setrlimit(resource.RLIMIT_FSIZE, (int(os.environ['LIMIT']),) * 2)\n"
+    limit = "if 'LIMIT' in os.environ:\n    resource.setrlimit(resource.RLIMIT_FSIZE, (int(os.environ['LIMIT']),) * 2)\n"
     text = script.read_text().replace("au.end_experiment()", f"{limit}au.end_experiment()")
-    script.write_text(f"{text}raise SystemExit({CODE})\n")
+    script.write_text(f"import resource\n{text}raise SystemExit({CODE})\n")
     return place
 
 

@@ -101,8 +101,8 @@ impl Store {
             Err(error) if error.kind() == io::ErrorKind::NotFound => self.name(temporary, path)?,
             Err(error) => return Err(error),
         }
-        // `sha256/ab`, `sha256`, the store.
-        path.ancestors().skip(1).take(3).try_for_each(sync_folder)
+        // `sha256/ab`, `sha256`, the store, Aurum's, git's: whoever made one of them may have died before it was synced.
+        path.ancestors().skip(1).take(5).try_for_each(sync_folder)
     }
 
     fn name(&self, temporary: tempfile::NamedTempFile, path: &Path) -> io::Result<()> {

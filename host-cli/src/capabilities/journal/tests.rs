@@ -367,6 +367,26 @@ fn only_ids_are_ids() {
 }
 
 #[test]
+fn the_end_of_a_burst_is_synced_though_no_call_comes() {
+    let (_folder, journals) = journals();
+    let writer = journals.create(ID).unwrap();
+    for _ in 0..3 {
+        writer.append(b"x").unwrap();
+    }
+    assert_eq!(writer.held.state().unsynced, 3);
+    let patience = std::time::Instant::now();
+    while writer.held.state().watched {
+        assert!(patience.elapsed() < std::time::Duration::from_secs(30));
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert_eq!(writer.held.state().unsynced, 0);
+    // The first call after a pause syncs by itself.
+    writer.append(b"x").unwrap();
+    writer.append(b"x").unwrap();
+    assert!(writer.held.state().watched, "the next burst is waited for as well");
+}
+
+#[test]
 fn time_and_bytes_bring_a_sync() {
     let (_folder, journals) = journals();
     let writer = journals.create(ID).unwrap();

@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::SystemTime;
+use std::thread;
+use std::time::{Duration, SystemTime};
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -30,8 +31,8 @@ impl Writer {
     /// Appends the bytes in one piece.
     ///
     /// The kernel has them when this returns, so they outlive the process. What was appended is brought to stable storage
-    /// by the first call that finds it a second old or 64 KiB long. No thread does it between calls: the end of a burst
-    /// waits for the next call, or for the kernel (Linux writes it within about half a minute).
+    /// by the first call that finds it a second old or 64 KiB long, and where no such call comes, by a thread that lives until
+    /// then: the system itself might wait for half a minute.
     pub fn append(&self, bytes: &[u8]) -> Result<()> {
         self.held.append(bytes)
     }
@@ -65,6 +66,10 @@ pub(super) struct State {
     pub(super) file: File,
     pub(super) unsynced: u64,
     pub(super) synced_at: i64,
+    /// Whether a thread will sync what no call does.
+    pub(super) watched: bool,
+    /// Whether it does so right now.
+    syncing: bool,
     /// Whether the folders on the way are known to be on stable storage.
     pub(super) name_synced: bool,
     /// Whether this process has removed the journal itself.
@@ -88,6 +93,8 @@ impl Held {
                 file,
                 unsynced: 0,
                 synced_at: milliseconds(),
+                watched: false,
+                syncing: false,
                 name_synced: false,
                 let_go: false,
                 torn_at: None,
@@ -121,8 +128,33 @@ impl Held {
             if let Err(error) = self.flush(&mut state, now) {
                 state.sync_failure = Some(error);
             }
+        } else if !state.watched {
+            // Without a thread it is as it would be without this: the next call or the system does it.
+            state.watched = watch(self.own.clone()).is_ok();
         }
         Ok(())
+    }
+
+    /// Syncs what is a second old. False once there is nothing left to wait for.
+    fn settle(&self) -> bool {
+        let mut state = self.state();
+        if state.unsynced == 0 {
+            state.watched = false;
+            return false;
+        }
+        let now = milliseconds();
+        if now - state.synced_at >= SYNC_AFTER_MILLISECONDS
+            && let Ok(file) = state.file.try_clone()
+        {
+            (state.synced_at, state.unsynced, state.syncing) = (now, 0, true);
+            // Nobody who logs meanwhile waits for the disk.
+            drop(state);
+            let synced = file.sync_data();
+            state = self.state();
+            state.syncing = false;
+            state.sync_failure = state.sync_failure.take().or(synced.err());
+        }
+        true
     }
 
     /// Cuts off what little of an append fitted; on a file of one writer that is its very end.
@@ -138,6 +170,12 @@ impl Held {
 
     fn sync(&self) -> Result<()> {
         let mut state = self.state();
+        // What goes wrong there is told to that call alone.
+        while state.syncing {
+            drop(state);
+            thread::sleep(Duration::from_millis(1));
+            state = self.state();
+        }
         let flushed = self.flush(&mut state, milliseconds());
         state.sync_failure.take().map_or(flushed, Err).map_err(|error| self.failure("syncing", &error))
     }
@@ -151,7 +189,8 @@ impl Held {
             self.make_anew(state)?;
         }
         if !state.name_synced {
-            for folder in self.path.ancestors().skip(1).take(2) {
+            // The run's, that of all runs, Aurum's, and git's: whoever made one of them may have died before it was synced.
+            for folder in self.path.ancestors().skip(1).take(4) {
                 present(sync_folder(folder))?;
             }
             state.name_synced = true;
@@ -212,6 +251,21 @@ impl State {
         self.torn_at = None;
         Ok(())
     }
+}
+
+/// Starts a thread that syncs the end of a burst. It touches nothing but the journal, and a forked child, which is without it, has
+/// a journal of its own.
+fn watch(held: Weak<Held>) -> io::Result<()> {
+    let live = move || {
+        loop {
+            thread::sleep(Duration::from_millis(SYNC_AFTER_MILLISECONDS.unsigned_abs()));
+            match held.upgrade() {
+                Some(held) if held.settle() => {}
+                _ => return,
+            }
+        }
+    };
+    thread::Builder::new().name("aurum-journal".to_owned()).stack_size(128 << 10).spawn(live).map(drop)
 }
 
 /// Copies a journal to a new file of the folder, which is locked and on stable storage; it has no name of a journal yet.
