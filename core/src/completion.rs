@@ -139,7 +139,11 @@ fn recover_one(ports: &Ports, id: &str) -> Result<Option<Finished>> {
     }
     writer.truncate(state.length)?;
     let ending = match &state.ending {
-        Some(ending) if !state.done => ending.clone(),
+        Some(ending) if !state.done => {
+            // Its process may have died before it had synced this: a power cut after the tag could take it back.
+            writer.sync()?;
+            ending.clone()
+        }
         Some(ending) => {
             // It is saved. What its children logged since is not, unless the experiment was removed on purpose.
             let removed = match &state.committed {

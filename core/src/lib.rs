@@ -43,6 +43,8 @@ pub mod catalogue;
 pub mod completion;
 pub mod dataset;
 pub mod error;
+#[cfg(test)]
+mod histories;
 pub mod history;
 pub mod id;
 pub mod journal;

@@ -50,6 +50,10 @@ struct Inner {
     calls: RefCell<Vec<String>>,
     refused: RefCell<BTreeSet<&'static str>>,
     failing: RefCell<Option<Failing>>,
+    /// What another process does after so many calls.
+    visit: RefCell<Option<(u32, Box<dyn FnOnce()>)>>,
+    /// How much of each journal a power cut leaves for certain.
+    synced: RefCell<BTreeMap<(String, u32), usize>>,
     /// What another process writes to the next file that is exchanged.
     interference: RefCell<Option<Vec<u8>>>,
     now: Cell<u64>,
@@ -269,8 +273,38 @@ impl World {
         *self.0.failing.borrow_mut() = Some(Failing { successes, once: true });
     }
 
+    /// Lets another process do something after so many calls.
+    pub fn visit_after(&self, calls: u32, visit: impl FnOnce() + 'static) {
+        *self.0.visit.borrow_mut() = Some((calls, Box::new(visit)));
+    }
+
+    /// How much of a run's own journal a power cut leaves for certain.
+    pub fn synced_length(&self, id: &str) -> usize {
+        self.0.synced.borrow().get(&(id.to_owned(), 0)).copied().unwrap_or(0)
+    }
+
+    /// The runs that there are journals of.
+    pub fn journal_ids(&self) -> Vec<String> {
+        self.0.journals.borrow().keys().filter(|(_, number)| *number == 0).map(|(id, _)| id.clone()).collect()
+    }
+
+    /// Every commit there is.
+    pub fn commit_names(&self) -> Vec<String> {
+        self.0.commits.borrow().keys().cloned().collect()
+    }
+
+    pub fn has_stored(&self, contents: &[u8]) -> bool {
+        self.0.store.borrow().values().any(|stored| stored == contents)
+    }
+
+    /// As if all processes had died.
+    pub fn kill_all(&self) {
+        self.0.held.borrow_mut().clear();
+    }
+
     pub fn heal(&self) {
         *self.0.failing.borrow_mut() = None;
+        *self.0.visit.borrow_mut() = None;
         self.0.refused.borrow_mut().clear();
     }
 
@@ -311,6 +345,12 @@ impl World {
             return Err(PortError::Denied(capability.to_owned()));
         }
         self.0.calls.borrow_mut().push(call.to_owned());
+        let visit = self.0.visit.borrow_mut().take();
+        match visit {
+            Some((0, visit)) => visit(),
+            Some((calls, visit)) => *self.0.visit.borrow_mut() = Some((calls - 1, visit)),
+            None => {}
+        }
         let mut failing = self.0.failing.borrow_mut();
         if let Some(plan) = failing.as_mut() {
             if plan.successes == 0 {
@@ -695,6 +735,7 @@ impl JournalWriter for Writer {
 
     fn sync(&self) -> PortResult<()> {
         self.world.allowed("journal", "sync")?;
+        self.world.0.synced.borrow_mut().insert(self.key.clone(), self.bytes.borrow().len());
         let mut journals = self.world.0.journals.borrow_mut();
         if !journals.get(&self.key).is_some_and(|there| Rc::ptr_eq(there, &self.bytes)) {
             journals.insert(self.key.clone(), self.bytes.clone());
@@ -744,7 +785,9 @@ impl Journal for World {
     fn read(&self, id: &str, number: u32, offset: u64, limit: u32) -> PortResult<Vec<u8>> {
         // Small pages, so that frames are seen to span them.
         let limit = (limit as usize).min(37);
-        Ok(self.part_bytes(id, number).unwrap_or_default().into_iter().skip(offset as usize).take(limit).collect())
+        let journals = self.0.journals.borrow();
+        let Some(bytes) = journals.get(&(id.to_owned(), number)) else { return Ok(Vec::new()) };
+        Ok(bytes.borrow().iter().copied().skip(offset as usize).take(limit).collect())
     }
 
     fn remove(&self, id: &str, known: &[(u32, u64)]) -> PortResult<bool> {

@@ -15,6 +15,7 @@ pub(crate) mod paths;
 pub mod remote;
 pub mod repository;
 pub mod repository_edit;
+pub(crate) mod settled;
 pub mod store;
 mod temporaries;
 pub mod workspace;

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+pub(crate) use super::settled::sync_folder;
+use super::settled::sync_names;
 use super::{Error, Result, temporaries};
 
 /// Small enough to be still in the processor's cache when it is written, after it was hashed.
@@ -101,8 +103,8 @@ impl Store {
             Err(error) if error.kind() == io::ErrorKind::NotFound => self.name(temporary, path)?,
             Err(error) => return Err(error),
         }
-        // `sha256/ab`, `sha256`, the store, Aurum's, git's: whoever made one of them may have died before it was synced.
-        path.ancestors().skip(1).take(5).try_for_each(sync_folder)
+        // `sha256/ab`, `sha256`, the store, Aurum's, git's.
+        sync_names(path, 5)
     }
 
     fn name(&self, temporary: tempfile::NamedTempFile, path: &Path) -> io::Result<()> {
@@ -230,11 +232,6 @@ fn make_folder(folder: &Path) -> io::Result<()> {
         folder.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()).collect();
     fs::create_dir_all(folder)?;
     missing.iter().filter_map(|folder| folder.parent()).try_for_each(sync_folder)
-}
-
-/// Makes the names within a folder durable.
-pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })?.sync_all()
 }
 
 #[cfg(test)]

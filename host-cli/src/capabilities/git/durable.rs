@@ -3,10 +3,9 @@
 //! Neither gix nor, as it is set up, git waits for the disk.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
 use gix::ObjectId;
 use gix::bstr::BString;
@@ -14,10 +13,7 @@ use gix::objs::tree::EntryMode;
 
 use super::loose::Batch;
 use super::{failure, loose};
-use crate::capabilities::{Error, Result};
-
-/// What is older was written by the system itself; Linux lets nothing wait for longer than about half a minute.
-const SETTLED_AFTER: Duration = Duration::from_secs(120);
+use crate::capabilities::{Error, Result, settled};
 
 /// Makes sure of a commit and of what it changed: somebody who has just committed expects it to be there. A later
 /// experiment stands on it.
@@ -49,11 +45,9 @@ pub(crate) fn check_tree(repository: &gix::Repository, tree: ObjectId, base: Opt
     })
 }
 
-/// Whether a loose object is so new that it may not be on stable storage.
+/// Whether an object is loose, and so new that it may not be on stable storage.
 fn is_fresh(repository: &gix::Repository, id: ObjectId) -> bool {
-    let modified = fs::metadata(loose::path(repository, &id)).and_then(|found| found.modified());
-    // A time in the future says nothing.
-    modified.is_ok_and(|time| time.elapsed().is_ok_and(|age| age < SETTLED_AFTER))
+    fs::metadata(loose::path(repository, &id)).is_ok_and(|found| !settled::is_file_settled(&found))
 }
 
 /// Visits a tree and all in it that is not at the same place in `base`. Where the visitor answers false, what is below is passed
@@ -96,26 +90,15 @@ fn entries(repository: &gix::Repository, tree: ObjectId) -> Result<BTreeMap<BStr
 
 /// Syncs a folder, and with it the names of the files in it.
 pub(crate) fn folder(path: &Path) -> Result<()> {
-    sync(path).map_err(|error| cannot_sync(path, &error))
+    settled::sync_folder(path).map_err(|error| cannot_sync(path, &error))
 }
 
 /// The same, of one that may have been removed.
 pub(crate) fn folder_if_there(path: &Path) -> Result<()> {
-    match sync(path) {
+    match settled::sync_folder(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other.map_err(|error| cannot_sync(path, &error)),
     }
-}
-
-/// Syncs the folders from that of a file up to `top`: whoever made one of them may have died before it was synced.
-pub(crate) fn folders_up_to(file: &Path, top: &Path) -> Result<()> {
-    let above: Vec<PathBuf> = file.ancestors().skip(1).map(Path::to_owned).collect();
-    let inside = above.iter().take_while(|folder| folder.starts_with(top));
-    inside.into_iter().try_for_each(|path| folder(path))
-}
-
-fn sync(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
 }
 
 pub(crate) fn cannot_sync(path: &Path, error: &io::Error) -> Error {

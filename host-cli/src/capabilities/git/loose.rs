@@ -8,9 +8,10 @@
 //! know a stream's size before its first byte. Here the temporary files have git's own name for them.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use gix::ObjectId;
 use gix::objs::Kind;
@@ -18,12 +19,14 @@ use gix::zlib::stream::deflate;
 use tempfile::TempPath;
 
 use super::{durable, failure};
-use crate::capabilities::{Error, Result};
+use crate::capabilities::{Error, Result, settled};
 
 /// Up to so many files are synced one by one; beyond, the whole file system is, once.
 const MANY: usize = 64;
 /// An object that is there already is read to see whether it is whole, unless its file is larger.
 const MOST_READ: u64 = 32 << 20;
+/// Much less than the two weeks after which `git gc` removes what nothing refers to.
+const FRESH_FOR: Duration = Duration::from_secs(60 * 60);
 
 /// Where the object's file is if it is loose.
 pub(crate) fn path(repository: &gix::Repository, id: &gix::oid) -> PathBuf {
@@ -101,8 +104,10 @@ impl<'r> Batch<'r> {
     /// The same for an object of which others say that it is there.
     pub(crate) fn add_existing(&mut self, id: ObjectId) -> Result<()> {
         let target = path(self.repository, &id);
-        if target.exists() {
-            self.there.insert(target);
+        if let Ok(found) = fs::metadata(&target) {
+            if !settled::is_file_settled(&found) {
+                self.there.insert(target);
+            }
             return Ok(());
         }
         // One in a pack is durable already.
@@ -114,9 +119,11 @@ impl<'r> Batch<'r> {
         match fs::metadata(target) {
             Ok(found) => {
                 let whole = found.len() > MOST_READ || self.repository.find_object(id).is_ok();
-                if whole {
-                    freshen(target);
+                if whole && !settled::is_file_settled(&found) {
                     self.there.insert(target.to_owned());
+                }
+                if whole {
+                    freshen(target, &found);
                 }
                 whole
             }
@@ -181,7 +188,7 @@ impl<'r> Batch<'r> {
             // `git gc` removes one that has become empty.
             durable::folder_if_there(path)?;
         }
-        if !folders.is_empty() && !self.root_synced {
+        if !self.root_synced && !folders.iter().all(|folder| settled::is_folder_settled(folder)) {
             durable::folder(&folder_of_objects(self.repository))?;
             self.root_synced = true;
         }
@@ -201,11 +208,13 @@ impl<'r> Batch<'r> {
     }
 }
 
-/// Makes an object look new to `git gc`, which removes old ones that nothing refers to yet; git does the same.
-fn freshen(path: &Path) {
-    if let Ok(file) = File::open(path) {
+/// Makes an object look new to `git gc`, which removes old ones that nothing refers to yet; git does the same. One that is not old is
+/// left alone, so that it is seen how long it has been there.
+fn freshen(path: &Path, found: &Metadata) {
+    let old = found.modified().is_ok_and(|time| time.elapsed().is_ok_and(|age| age > FRESH_FOR));
+    if old && let Ok(file) = File::open(path) {
         // Not ours to change, perhaps; then its owner's writing is what counts.
-        let _ = file.set_modified(std::time::SystemTime::now());
+        let _ = file.set_modified(SystemTime::now());
     }
 }
 

@@ -21,7 +21,7 @@ use gix::refs::{FullName, FullNameRef, TargetRef};
 
 use super::{durable, failure, loose, object_id, reflog};
 use crate::capabilities::repository::Reference;
-use crate::capabilities::{Error, Result};
+use crate::capabilities::{Error, Result, settled};
 
 /// How long to wait for somebody else's lock. A lock left behind by a crash is the user's to remove, as with git.
 const PATIENCE: Fail = Fail::AfterDurationWithBackoff(Duration::from_secs(5));
@@ -243,7 +243,8 @@ pub(crate) fn set(
     if durable && full == "HEAD" {
         durable::folder(base)?;
     } else if durable {
-        durable::folders_up_to(&path, &references)?;
+        let folders = path.ancestors().skip(1).take_while(|folder| folder.starts_with(&references)).count();
+        settled::sync_names(&path, folders).map_err(|error| durable::cannot_sync(&path, &error))?;
     }
     Ok(())
 }

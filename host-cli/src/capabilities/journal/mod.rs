@@ -15,6 +15,7 @@ use std::time::{Duration, SystemTime};
 use self::lock::{Locks, Taken};
 use self::registry::{Key, key, register, registered};
 use self::writer::Held;
+use super::settled::sync_folder;
 use super::{Error, Result};
 
 mod lock;
@@ -339,10 +340,6 @@ fn make_durable_folder(folder: &Path) -> io::Result<()> {
         sync_folder(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })?;
     }
     Ok(())
-}
-
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
 }
 
 fn present<T>(result: io::Result<T>) -> io::Result<Option<T>> {

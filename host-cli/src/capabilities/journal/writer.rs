@@ -12,7 +12,8 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::lock::{Heartbeat, Locks, Taken};
 use super::registry::{key, register};
-use super::{is_at, present, sync_folder, temporary_name};
+use super::{is_at, present, temporary_name};
+use crate::capabilities::settled::sync_names;
 use crate::capabilities::{Error, Result};
 
 /// What may be lost to a power cut, in time and in bytes.
@@ -189,10 +190,8 @@ impl Held {
             self.make_anew(state)?;
         }
         if !state.name_synced {
-            // The run's, that of all runs, Aurum's, and git's: whoever made one of them may have died before it was synced.
-            for folder in self.path.ancestors().skip(1).take(4) {
-                present(sync_folder(folder))?;
-            }
+            // The run's, that of all runs, Aurum's, and git's.
+            present(sync_names(&self.path, 4))?;
             state.name_synced = true;
         }
         Ok(())
