@@ -6,7 +6,7 @@ BIN := $(CURDIR)/$(VENV)/bin
 WASM := wasm32-unknown-unknown
 SOURCES := $(shell find core host-cli host-python wit -type f -not -path '*/__pycache__/*') Cargo.toml Cargo.lock pyproject.toml
 
-.PHONY: demo test test-rust test-python lint bench js toolchain clean
+.PHONY: demo test test-rust test-python proof lint bench js toolchain clean
 
 # A walk through a throw-away project: data, runs of a real training script, going back to one, packing one up.
 demo: $(VENV)/installed
@@ -19,6 +19,11 @@ test-rust: toolchain
 
 test-python: $(VENV)/installed
 	$(BIN)/python -m pytest
+
+# What `make test` samples, in full: power cuts, deaths, failing calls, histories. An hour.
+proof: $(VENV)/installed
+	AURUM_HISTORIES=100000 cargo test --package aurum-core --locked --lib histories
+	$(BIN)/python -m pytest -m long
 
 lint: toolchain $(VENV)/installed
 	cargo fmt --all --check
