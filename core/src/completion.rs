@@ -97,6 +97,18 @@ pub fn recover(ports: &Ports, id: &str) -> Result<Option<Finished>> {
 /// # Errors
 /// When git's references can't be read or changed.
 pub fn clear_stale_references(ports: &Ports) -> Result<()> {
+    let stale = stale_references(ports)?;
+    if !stale.is_empty() {
+        ports.repository_edit.remove_references(&stale)?;
+    }
+    Ok(())
+}
+
+/// The references of runs that have no journal any more.
+///
+/// # Errors
+/// When git's references can't be read.
+pub fn stale_references(ports: &Ports) -> Result<Vec<String>> {
     // References first: a run that starts in between has its journal before its reference.
     let mut stale = Vec::new();
     let mut after: Option<String> = None;
@@ -108,10 +120,7 @@ pub fn clear_stale_references(ports: &Ports) -> Result<()> {
     }
     let alive = ports.journal.entries()?;
     stale.retain(|name| name.strip_prefix(layout::RUNNING).is_none_or(|id| !alive.iter().any(|entry| entry.id == id)));
-    if !stale.is_empty() {
-        ports.repository_edit.remove_references(&stale)?;
-    }
-    Ok(())
+    Ok(stale)
 }
 
 fn recover_one(ports: &Ports, id: &str) -> Result<Option<Finished>> {

@@ -195,6 +195,18 @@ impl Subjects for History {
     }
 }
 
+/// Visits the rows that are asked for. None of them is held, whatever their number.
+///
+/// # Errors
+/// As [`query`].
+pub(crate) fn each_chosen(ports: &Ports, request: &Request, visit: &mut dyn FnMut(Row)) -> Result<()> {
+    let Listing { history, chosen } = query(ports, request)?;
+    for entry in chosen {
+        history.row(entry)?.into_iter().for_each(&mut *visit);
+    }
+    Ok(())
+}
+
 /// The same from records alone: JSON texts, one after the other.
 ///
 /// # Errors
@@ -266,6 +278,9 @@ pub fn checked_out(ports: &Ports) -> Result<Option<String>> {
         let tag = format!("{}{id}", layout::TAGS);
         let tags = ports.repository.references(&tag, None, 1)?;
         if tags.iter().any(|reference| reference.name == tag && reference.target == commit) {
+            return Ok(Some(id));
+        }
+        if catalogue::saved(ports)?.iter().any(|saved| saved.id == id && saved.commit == commit) {
             return Ok(Some(id));
         }
     }

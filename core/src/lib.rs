@@ -21,6 +21,7 @@
 //! | [`models`] | which model `load_model` means |
 //! | [`dataset`] | the project's data: adding, comparing, bringing back, and what of it a run used |
 //! | [`reproduction`] | going back to an experiment, and packing one up |
+//! | [`retention`] | removing and bringing back, archives, clearing up, checking |
 //! | [`project`] | `au init` |
 
 #![deny(unsafe_code)]
@@ -62,6 +63,7 @@ pub mod records;
 pub mod redact;
 pub mod report;
 pub mod reproduction;
+pub mod retention;
 pub mod row;
 pub mod run;
 #[cfg(test)]

@@ -17,6 +17,10 @@ use crate::{layout, run, time};
 const PATIENCE: u32 = 64;
 /// Digits of an object's name that are a folder of their own, as git has it when there are many notes.
 const FOLDER: usize = 2;
+/// How deep such folders are looked for: git itself goes a level deeper each time their number grows 256-fold.
+const DEEPEST: usize = 4;
+/// Notes looked up at once.
+const BATCH: usize = 256;
 
 /// One statement.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,16 +59,25 @@ pub fn read(ports: &Ports) -> Result<BTreeMap<ObjectId, Vec<Statement>>> {
     Ok(statements)
 }
 
-/// The commits that are removed. Of two statements of the same millisecond, the one that keeps holds.
+/// The commits that are removed, each with the time of that. Of two statements of the same millisecond, the one that keeps holds.
+///
+/// # Errors
+/// As [`read`].
+pub fn removals(ports: &Ports) -> Result<BTreeMap<ObjectId, String>> {
+    let removal = |statements: &[Statement]| {
+        let of_removal = statements.iter().filter_map(|statement| Some((&statement.at, !statement.removed?)));
+        of_removal.max().filter(|(_, kept)| !kept).map(|(at, _)| at.clone())
+    };
+    let statements = read(ports)?.into_iter();
+    Ok(statements.filter_map(|(commit, statements)| Some((commit, removal(&statements)?))).collect())
+}
+
+/// The commits that are removed, as [`removals`] has them.
 ///
 /// # Errors
 /// As [`read`].
 pub fn removed(ports: &Ports) -> Result<BTreeSet<ObjectId>> {
-    let holds = |statements: &[Statement]| {
-        let of_removal = statements.iter().filter_map(|statement| Some((&statement.at, !statement.removed?)));
-        of_removal.max().is_some_and(|(_, kept)| !kept)
-    };
-    Ok(read(ports)?.into_iter().filter(|(_, statements)| holds(statements)).map(|(commit, _)| commit).collect())
+    Ok(removals(ports)?.into_keys().collect())
 }
 
 /// States something, now, of each of these commits: one durable commit of notes for all of them.
@@ -75,11 +88,9 @@ pub fn state(ports: &Ports, commits: &[ObjectId], statement: &Statement) -> Resu
     if commits.is_empty() {
         return Ok(());
     }
-    let statement = Statement { at: time::format(ports.clock.now()), ..statement.clone() };
-    let line = serde_json::to_string(&statement).map_err(|error| PortError::Other(error.to_string()))?;
     for _ in 0..PATIENCE {
         let before = catalogue::reference(ports, layout::NOTES)?;
-        let after = write(ports, before.as_deref(), commits, &line)?;
+        let after = write(ports, before.as_deref(), commits, statement)?;
         match ports.repository_edit.set_reference(layout::NOTES, before.as_deref(), &after, true) {
             Err(PortError::Conflict(_)) => {}
             other => return Ok(other?),
@@ -88,40 +99,86 @@ pub fn state(ports: &Ports, commits: &[ObjectId], statement: &Statement) -> Resu
     Err(PortError::Conflict("others write notes all the time".to_owned()).into())
 }
 
-fn write(ports: &Ports, before: Option<&str>, commits: &[ObjectId], line: &str) -> Result<ObjectId> {
+fn write(ports: &Ports, before: Option<&str>, commits: &[ObjectId], statement: &Statement) -> Result<ObjectId> {
+    let now = ports.clock.now();
     let mut tree = ports.repository_edit.begin_tree(before)?;
-    for commit in commits {
-        let (folder, rest) = commit.split_at_checked(FOLDER).unwrap_or((commit, ""));
-        let ours = format!("{folder}/{rest}");
-        // git moves notes into folders, and deeper ones, as their number grows.
-        let deeper = rest.split_at_checked(FOLDER).map(|(second, rest)| format!("{folder}/{second}/{rest}"));
-        let mut text = String::new();
-        for path in [Some(commit.clone()), Some(ours.clone()), deeper].into_iter().flatten() {
-            let Some(before) = before else { break };
-            let location = Location { root: before.to_owned(), path: path.clone() };
-            let Some(note) = ports.repository.read_files(&[location])?.pop().flatten() else { continue };
-            text.push_str(&String::from_utf8_lossy(&note));
-            if !text.is_empty() && !text.ends_with('\n') {
-                text.push('\n');
+    for batch in commits.chunks(BATCH) {
+        let former = former(ports, before, batch)?;
+        for (commit, former) in batch.iter().zip(former) {
+            let mut text = String::new();
+            for (path, note) in former {
+                text.push_str(&note);
+                if !text.is_empty() && !text.ends_with('\n') {
+                    text.push('\n');
+                }
+                tree.remove(&path)?;
             }
-            tree.remove(&path)?;
+            text.push_str(&line(&text, now, statement)?);
+            text.push('\n');
+            let mut blob = ports.repository_edit.begin_blob()?;
+            blob.write(text.as_bytes())?;
+            tree.put(&spelling(commit, 1), &blob.finish()?)?;
         }
-        text.push_str(line);
-        text.push('\n');
-        let mut blob = ports.repository_edit.begin_blob()?;
-        blob.write(text.as_bytes())?;
-        tree.put(&ours, &blob.finish()?)?;
     }
     Ok(ports.repository_edit.commit(&CommitPlan {
         tree: tree.write()?,
         parents: before.map(str::to_owned).into_iter().collect(),
         signature: Signature {
             identity: run::committer(ports)?,
-            seconds: i64::try_from(ports.clock.now() / 1000).unwrap_or(i64::MAX),
+            seconds: i64::try_from(now / 1000).unwrap_or(i64::MAX),
             offset_minutes: ports.clock.offset_minutes(),
         },
         message: "Notes of Aurum\n".to_owned(),
     })?)
+}
+
+/// The statement as a line behind others. Where the clock went back since, it is made later than these all the same: it is
+/// meant to hold.
+fn line(former: &str, now: u64, statement: &Statement) -> Result<String> {
+    let times = former.lines().filter_map(|line| time::parse(&serde_json::from_str::<Statement>(line).ok()?.at));
+    let at = times.max().map_or(now, |latest| now.max(latest.saturating_add(1)));
+    serde_json::to_string(&Statement { at: time::format(at), ..statement.clone() })
+        .map_err(|error| PortError::Other(error.to_string()).into())
+}
+
+/// What is noted of each of these commits so far, and where: git merges notes at different depths, so there may be several.
+fn former(ports: &Ports, root: Option<&str>, commits: &[ObjectId]) -> Result<Vec<Vec<(String, String)>>> {
+    let mut found = vec![Vec::new(); commits.len()];
+    let Some(root) = root else { return Ok(found) };
+    let (mut owners, mut locations) = (Vec::new(), Vec::new());
+    for (at, commit) in commits.iter().enumerate() {
+        for depth in 0..=DEEPEST {
+            owners.push(at);
+            locations.push(Location { root: root.to_owned(), path: spelling(commit, depth) });
+        }
+    }
+    let mut begin = 0;
+    while begin < locations.len() {
+        let files = ports.repository.read_files(&locations[begin..])?;
+        if files.is_empty() {
+            return Err(PortError::Other("no answer for the notes".to_owned()).into());
+        }
+        for file in files {
+            if let Some(note) = file {
+                let text = String::from_utf8_lossy(&note).into_owned();
+                found[owners[begin]].push((locations[begin].path.clone(), text));
+            }
+            begin += 1;
+        }
+    }
+    Ok(found)
+}
+
+/// The path of a commit's note, so many folders deep.
+fn spelling(commit: &str, depth: usize) -> String {
+    let mut path = String::with_capacity(commit.len() + depth);
+    for (at, digit) in commit.chars().enumerate() {
+        if at > 0 && at % FOLDER == 0 && at / FOLDER <= depth {
+            path.push('/');
+        }
+        path.push(digit);
+    }
+    path
 }
 
 /// Where the notes are, at whatever depth.
@@ -161,5 +218,24 @@ mod tests {
         state(&ports, &commits[..1], &KEPT).unwrap();
         assert_eq!(removed(&ports).unwrap(), BTreeSet::from([commits[1].clone()]));
         assert_eq!(read(&ports).unwrap()[&commits[0]].len(), 2, "both statements are still there");
+    }
+
+    #[test]
+    fn a_clock_that_went_back_does_not_undo_what_is_said_later() {
+        let world = World::project();
+        let ports = world.ports();
+        let commit = ["a1".repeat(20)];
+        for said in [&REMOVED, &KEPT, &REMOVED] {
+            world.set_clock(1_600_000_000_000);
+            state(&ports, &commit, said).unwrap();
+            assert_eq!(removed(&ports).unwrap().len(), usize::from(said.removed == Some(true)));
+        }
+    }
+
+    #[test]
+    fn paths_have_as_many_folders_as_they_are_deep() {
+        assert_eq!(spelling("abcdef", 0), "abcdef");
+        assert_eq!(spelling("abcdef", 1), "ab/cdef");
+        assert_eq!(spelling("abcdef", 2), "ab/cd/ef");
     }
 }

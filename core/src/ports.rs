@@ -186,6 +186,17 @@ pub struct CommitPlan {
     pub message: String,
 }
 
+/// A reference and where it is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReferenceChange {
+    /// The full name.
+    pub name: String,
+    /// Where it is now; none if it does not exist.
+    pub expected: Option<ObjectId>,
+    /// Where it is to be; none removes it.
+    pub target: Option<ObjectId>,
+}
+
 /// `wit/repository.wit`, interface `repository-edit`.
 pub trait RepositoryEdit {
     /// `git init`.
@@ -200,6 +211,8 @@ pub trait RepositoryEdit {
     fn set_reference(&self, name: &str, expected: Option<&str>, target: &str, durable: bool) -> PortResult<()>;
     /// Removes references.
     fn remove_references(&self, names: &[String]) -> PortResult<()>;
+    /// Changes references, all or none, durably; a conflict when one is not where it is expected.
+    fn change_references(&self, changes: &[ReferenceChange]) -> PortResult<()>;
     /// Stages blobs as ordinary files; none takes an entry out.
     fn stage(&self, entries: &[(String, Option<ObjectId>)]) -> PortResult<()>;
     /// `git switch --detach`; a conflict when it would overwrite what is not in git.
@@ -529,6 +542,63 @@ pub trait Progress {
     fn warn(&self, message: &str, hints: &[String]);
 }
 
+/// What is not as it must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// A commit, a reference, a digest or a file.
+    pub name: String,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+/// How many, and how much.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Amount {
+    /// How many.
+    pub count: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+/// What checking a part of the store came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoreCheck {
+    /// What was read.
+    pub read: Amount,
+    /// What is wrong.
+    pub damages: Vec<Damage>,
+}
+
+/// Telling what in the store nothing names.
+pub trait Sweep {
+    /// Names contents, and what manifests among them name; answers those that the store does not have whole.
+    fn keep(&mut self, digests: &[String]) -> PortResult<Vec<String>>;
+    /// What was not named, and was last used before.
+    fn measure(&self, before: u64) -> PortResult<Amount>;
+    /// Removes that.
+    fn remove(&self, before: u64) -> PortResult<Amount>;
+}
+
+/// `wit/upkeep.wit`.
+pub trait Upkeep {
+    /// Of these commits, those that lead to something missing or unreadable.
+    fn check_commits(&self, commits: &[ObjectId]) -> PortResult<Vec<Damage>>;
+    /// What `git fsck` finds.
+    fn check_repository(&self) -> PortResult<Vec<Damage>>;
+    /// References that lead nowhere.
+    fn broken_references(&self) -> PortResult<Vec<Damage>>;
+    /// Contents of files below a folder in all that git leads to; none at the end.
+    fn file_versions(&self, folder: &str, offset: u32) -> PortResult<Vec<Vec<u8>>>;
+    /// Objects of git that are a file each.
+    fn loose_objects(&self) -> PortResult<Amount>;
+    /// What is left of writing that was cut off.
+    fn temporaries(&self, before: u64, remove: bool) -> PortResult<Amount>;
+    /// Reads the contents whose digest begins with a byte.
+    fn check_store(&self, first: u8) -> PortResult<StoreCheck>;
+    /// Starts with nothing named.
+    fn begin_sweep(&self) -> PortResult<Box<dyn Sweep>>;
+}
+
 /// Every port, as a host gave them.
 #[derive(Clone)]
 pub struct Ports {
@@ -562,4 +632,6 @@ pub struct Ports {
     pub interpreter: Rc<dyn Interpreter>,
     /// Words for the user.
     pub progress: Rc<dyn Progress>,
+    /// Checking and clearing.
+    pub upkeep: Rc<dyn Upkeep>,
 }

@@ -16,6 +16,7 @@ use crate::error::PortError;
 use crate::ports::*;
 
 pub mod data;
+pub mod upkeep;
 
 type Tree = BTreeMap<String, String>;
 /// Of a journal, which its writer has though nobody finds it any more.
@@ -36,6 +37,8 @@ struct Inner {
     journals: RefCell<BTreeMap<(String, u32), Bytes>>,
     held: RefCell<BTreeSet<(String, u32)>>,
     store: RefCell<BTreeMap<String, Vec<u8>>>,
+    /// When contents of the store were last added.
+    used: RefCell<BTreeMap<String, u64>>,
     /// Bytes to be read to tell the digest of a path.
     costs: RefCell<BTreeMap<String, u64>>,
     /// By address: content and entity tag.
@@ -106,8 +109,13 @@ impl World {
             entropy: world.clone(),
             machine: world.clone(),
             interpreter: world.clone(),
-            progress: world,
+            progress: world.clone(),
+            upkeep: world,
         }
+    }
+
+    pub fn set_clock(&self, milliseconds: u64) {
+        self.0.now.set(milliseconds);
     }
 
     pub fn set_standing(&self, standing: Standing) {
@@ -613,6 +621,23 @@ impl RepositoryEdit for World {
         Ok(())
     }
 
+    fn change_references(&self, changes: &[ReferenceChange]) -> PortResult<()> {
+        self.allowed("repository-edit", "change-references")?;
+        let mut references = self.0.references.borrow_mut();
+        for change in changes {
+            if references.get(&change.name) != change.expected.as_ref() {
+                return Err(PortError::Conflict(format!("`{}` is not where it was", change.name)));
+            }
+        }
+        for change in changes {
+            match &change.target {
+                Some(target) => references.insert(change.name.clone(), target.clone()),
+                None => references.remove(&change.name),
+            };
+        }
+        Ok(())
+    }
+
     fn stage(&self, entries: &[(String, Option<ObjectId>)]) -> PortResult<()> {
         self.allowed("repository-edit", "stage")?;
         for (path, blob) in entries {
@@ -836,6 +861,7 @@ impl Store for World {
         let bytes: Vec<u8> = *bytes.0.downcast().unwrap();
         let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
         let stored = Stored { digest: format!("sha256:{digest}"), size: bytes.len() as u64 };
+        self.0.used.borrow_mut().insert(stored.digest.clone(), self.0.now.get());
         self.0.store.borrow_mut().insert(stored.digest.clone(), bytes);
         Ok(stored)
     }

@@ -23,10 +23,12 @@ use crate::grants::Grants;
 mod data;
 mod recovery;
 mod reproduction;
+mod retention;
 
 pub use data::{AddOptions, Addition, DataSource};
 pub use recovery::{Recovered, Recovery};
 pub use reproduction::{Loaded, Omissions, Packed};
+pub use retention::{Collection, Folded, Steps};
 
 pub use crate::bindings::generated::aurum::tracker::types::Request;
 pub use crate::bindings::generated::exports::aurum::tracker::experiments::{

@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use aurum_host::grants::Grants;
-use aurum_host::{AddOptions, DataSource, FailureKind, Outcome};
+use aurum_host::{AddOptions, Collection, DataSource, FailureKind, Outcome};
 
 use crate::project::{Project, options};
 
@@ -143,4 +143,28 @@ fn switching_needs_the_files_and_git() {
         without_effect(&project, grants, |tracker| Some(tracker.load(&id).unwrap_err().kind));
     }
     assert_eq!(project.git(&["symbolic-ref", "--short", "HEAD"]), "main");
+}
+
+#[test]
+fn removing_and_clearing_need_git_and_the_store() {
+    let project = Project::new();
+    let mut tracker = project.tracker(Grants::local());
+    tracker.start(&options()).unwrap();
+    tracker.save_model("model", Box::new(Cursor::new(b"weights".to_vec()))).unwrap();
+    let id = tracker.finish(Outcome::Finished, None).unwrap().id;
+    drop(tracker);
+    let kind = |result: Result<(), aurum_host::Failure>| result.err().map(|failure| failure.kind);
+    let reading = Grants::none().allow_workspace().allow_workspace_edit().allow_journal();
+    without_effect(&project, reading.clone().allow_store(), |tracker| {
+        kind(tracker.remove(std::slice::from_ref(&id)).map(drop))
+    });
+    without_effect(&project, reading.clone().allow_store(), |tracker| kind(tracker.archive(None, None).map(drop)));
+    let what =
+        Collection { keep_last: None, older_than: None, statuses: vec![], condition: None, grace: Some("0".into()) };
+    without_effect(&project, reading.clone().allow_repository_edit(), |tracker| {
+        kind(tracker.collect(&what, true).map(drop))
+    });
+    without_effect(&project, reading.allow_repository_edit(), |tracker| {
+        kind(tracker.verify(None, false).map(|steps| drop(steps.collect::<Vec<_>>())))
+    });
 }

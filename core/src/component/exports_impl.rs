@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use super::Component;
 use super::aurum::tracker::types::{Failure as WitFailure, FailureKind as WitKind, Request as WitRequest};
-use super::exports::aurum::tracker::{datasets, experiments, history, project, reproduction, view};
+use super::exports::aurum::tracker::{datasets, experiments, history, project, reproduction, retention, view};
 use super::ports_impl::ports;
 use crate::completion::{self, Finished, Lost};
 use crate::dataset::{self, add};
@@ -18,6 +18,8 @@ use crate::query::Request;
 use crate::record::{Artifact, Status};
 use crate::reproduction::load::{self, Loaded};
 use crate::reproduction::pack::{self, Package, Without};
+use crate::retention::archive::Folded;
+use crate::retention::{age, archive, collection, removal, trash, verify};
 use crate::run::{Options, Run};
 
 impl From<Failure> for WitFailure {
@@ -338,4 +340,67 @@ impl reproduction::Guest for Component {
         let Package { id, path, size } = pack::pack(&ports(), &selector, without, destination)?;
         Ok(reproduction::Packed { id, path, size })
     }
+}
+
+impl retention::Guest for Component {
+    type Verification = Verification;
+
+    fn collect(what: retention::Collection, dry_run: bool) -> Result<String, WitFailure> {
+        let retention::Collection { keep_last, older_than, statuses, condition, grace } = what;
+        let options = collection::Options { keep_last, older_than, statuses, condition, grace };
+        Ok(text(&collection::collect(&ports(), &options, dry_run)?)?)
+    }
+
+    fn verify(selector: Option<String>, full: bool) -> Result<retention::Verification, WitFailure> {
+        let verification = verify::Verification::begin(&ports(), selector.as_deref(), full)?;
+        Ok(retention::Verification::new(Verification(RefCell::new(verification))))
+    }
+
+    fn plan_removal(request: WitRequest) -> Result<String, WitFailure> {
+        Ok(text(&removal::plan(&ports(), &request.into())?)?)
+    }
+
+    fn remove(ids: Vec<String>) -> Result<Vec<String>, WitFailure> {
+        Ok(removal::remove(&ports(), &ids)?)
+    }
+
+    fn trash() -> Result<String, WitFailure> {
+        Ok(text(&trash::list(&ports())?)?)
+    }
+
+    fn restore(selector: String) -> Result<Vec<String>, WitFailure> {
+        Ok(trash::restore(&ports(), &selector)?)
+    }
+
+    fn archive(selector: Option<String>, before: Option<String>) -> Result<retention::Folded, WitFailure> {
+        let ports = ports();
+        let before = before.map(|before| age::parse_moment(&before, ports.clock.now())).transpose()?;
+        Ok(archive::archive(&ports, selector.as_deref(), before)?.into())
+    }
+
+    fn unarchive() -> Result<retention::Folded, WitFailure> {
+        Ok(archive::undo(&ports())?.into())
+    }
+}
+
+/// A check under way.
+pub(crate) struct Verification(RefCell<verify::Verification>);
+
+impl retention::GuestVerification for Verification {
+    fn next(&self) -> Result<Option<String>, WitFailure> {
+        let step = self.0.borrow_mut().next_step(&ports())?;
+        Ok(step.map(|step| text(&step)).transpose()?)
+    }
+}
+
+impl From<Folded> for retention::Folded {
+    fn from(folded: Folded) -> Self {
+        let Folded { experiments, archives } = folded;
+        Self { experiments, archives }
+    }
+}
+
+fn text<T: serde::Serialize + ?Sized>(answer: &T) -> Result<String, Failure> {
+    serde_json::to_string(answer)
+        .map_err(|error| Failure::new(FailureKind::Unreadable, format!("The answer can't be written: {error}")))
 }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::aurum::tracker::{
     archive, cache, clock, data, entropy, interpreter, journal, machine, progress, remote, repository, repository_edit,
-    store, types, workspace, workspace_edit,
+    store, types, upkeep, workspace, workspace_edit,
 };
 use crate::error::PortError;
 use crate::ports::{self, PortResult, Ports};
@@ -28,6 +28,7 @@ pub(super) fn ports() -> Ports {
         machine: Rc::new(Imports),
         interpreter: Rc::new(Imports),
         progress: Rc::new(Imports),
+        upkeep: Rc::new(Imports),
     }
 }
 
@@ -232,6 +233,15 @@ impl ports::RepositoryEdit for Imports {
 
     fn remove_references(&self, names: &[String]) -> PortResult<()> {
         Ok(repository_edit::remove_references(names)?)
+    }
+
+    fn change_references(&self, changes: &[ports::ReferenceChange]) -> PortResult<()> {
+        let change = |change: &ports::ReferenceChange| repository_edit::ReferenceChange {
+            name: change.name.clone(),
+            expected: change.expected.clone(),
+            target: change.target.clone(),
+        };
+        Ok(repository_edit::change_references(&changes.iter().map(change).collect::<Vec<_>>())?)
     }
 
     fn stage(&self, entries: &[(String, Option<String>)]) -> PortResult<()> {
@@ -507,5 +517,64 @@ impl ports::Interpreter for Imports {
 impl ports::Progress for Imports {
     fn warn(&self, message: &str, hints: &[String]) {
         progress::warn(message, hints);
+    }
+}
+
+fn damages(damages: Vec<upkeep::Damage>) -> Vec<ports::Damage> {
+    damages.into_iter().map(|upkeep::Damage { name, what }| ports::Damage { name, what }).collect()
+}
+
+fn amount(upkeep::Amount { count, bytes }: upkeep::Amount) -> ports::Amount {
+    ports::Amount { count, bytes }
+}
+
+struct Sweep(upkeep::Sweep);
+
+impl ports::Sweep for Sweep {
+    fn keep(&mut self, digests: &[String]) -> PortResult<Vec<String>> {
+        Ok(self.0.keep(digests)?)
+    }
+
+    fn measure(&self, before: u64) -> PortResult<ports::Amount> {
+        Ok(amount(self.0.measure(before)?))
+    }
+
+    fn remove(&self, before: u64) -> PortResult<ports::Amount> {
+        Ok(amount(self.0.remove(before)?))
+    }
+}
+
+impl ports::Upkeep for Imports {
+    fn check_commits(&self, commits: &[String]) -> PortResult<Vec<ports::Damage>> {
+        Ok(damages(upkeep::check_commits(commits)?))
+    }
+
+    fn check_repository(&self) -> PortResult<Vec<ports::Damage>> {
+        Ok(damages(upkeep::check_repository()?))
+    }
+
+    fn broken_references(&self) -> PortResult<Vec<ports::Damage>> {
+        Ok(damages(upkeep::broken_references()?))
+    }
+
+    fn file_versions(&self, folder: &str, offset: u32) -> PortResult<Vec<Vec<u8>>> {
+        Ok(upkeep::file_versions(folder, offset)?)
+    }
+
+    fn loose_objects(&self) -> PortResult<ports::Amount> {
+        Ok(amount(upkeep::loose_objects()?))
+    }
+
+    fn temporaries(&self, before: u64, remove: bool) -> PortResult<ports::Amount> {
+        Ok(amount(upkeep::temporaries(before, remove)?))
+    }
+
+    fn check_store(&self, first: u8) -> PortResult<ports::StoreCheck> {
+        let upkeep::StoreCheck { objects, bytes, damages: found } = upkeep::check_store(first)?;
+        Ok(ports::StoreCheck { read: ports::Amount { count: objects, bytes }, damages: damages(found) })
+    }
+
+    fn begin_sweep(&self) -> PortResult<Box<dyn ports::Sweep>> {
+        Ok(Box::new(Sweep(upkeep::Sweep::begin()?)))
     }
 }

@@ -194,7 +194,7 @@ pub(crate) fn packed_name(name: &str) -> String {
 }
 
 /// The project's datasets by name; one that can't be read is a failure of its own.
-fn each(ports: &Ports) -> Result<Vec<Result<Dataset>>> {
+pub(crate) fn each(ports: &Ports) -> Result<Vec<Result<Dataset>>> {
     let names = ports.workspace.list_names(layout::DATASETS)?;
     let names = names.iter().filter_map(|file| file.strip_suffix(".json"));
     Ok(names.map(|name| read(ports, name)).collect())

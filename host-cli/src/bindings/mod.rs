@@ -28,6 +28,7 @@ mod repository;
 mod repository_edit;
 mod stores;
 mod surroundings;
+mod upkeep;
 mod workspace;
 
 pub(crate) mod generated {
@@ -46,6 +47,7 @@ pub(crate) mod generated {
             "aurum:tracker/store.byte-stream": super::ByteStream,
             "aurum:tracker/archive.destination": crate::capabilities::archive::Destination,
             "aurum:tracker/archive.writer": crate::capabilities::archive::Writer,
+            "aurum:tracker/upkeep.sweep": crate::capabilities::upkeep::Sweep,
         },
     });
 }

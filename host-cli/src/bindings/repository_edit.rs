@@ -7,7 +7,9 @@ use wasmtime::component::Resource;
 
 use super::generated::aurum::tracker::repository_edit as wit;
 use super::{Answer, Host, SharedChanges, answer};
-use crate::capabilities::repository_edit::{self, BlobWriter, CommitPlan, Signature, Staged, TreeEdit};
+use crate::capabilities::repository_edit::{
+    self, BlobWriter, CommitPlan, ReferenceChange, Signature, Staged, TreeEdit,
+};
 
 impl Host {
     /// Every function here starts with this.
@@ -40,6 +42,16 @@ impl wit::Host for Host {
 
     fn remove_references(&mut self, names: Vec<String>) -> Answer<()> {
         self.editing(|host| answer(repository_edit::remove_references(&host.capabilities.repository, &names)))
+    }
+
+    fn change_references(&mut self, changes: Vec<wit::ReferenceChange>) -> Answer<()> {
+        let change = |change: wit::ReferenceChange| ReferenceChange {
+            name: change.name,
+            expected: change.expected,
+            target: change.target,
+        };
+        let changes: Vec<_> = changes.into_iter().map(change).collect();
+        self.editing(|host| answer(repository_edit::change_references(&host.capabilities.repository, &changes)))
     }
 
     fn stage(&mut self, entries: Vec<wit::Staged>) -> Answer<()> {

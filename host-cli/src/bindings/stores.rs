@@ -9,7 +9,7 @@ use crate::capabilities;
 use crate::capabilities::store::{Store, Stored};
 
 impl Host {
-    fn store(&self) -> capabilities::Result<Store> {
+    pub(super) fn store(&self) -> capabilities::Result<Store> {
         self.capabilities.grants.check_store()?;
         self.capabilities.store()
     }
@@ -23,7 +23,7 @@ impl wit::Host for Host {
     }
 
     fn has(&mut self, digest: String) -> Answer<bool> {
-        answer(self.store().and_then(|store| store.has(&digest)))
+        answer(self.store().and_then(|store| store.rely_on(&digest)))
     }
 }
 

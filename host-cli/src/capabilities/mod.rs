@@ -18,6 +18,7 @@ pub mod repository_edit;
 pub(crate) mod settled;
 pub mod store;
 mod temporaries;
+pub mod upkeep;
 pub mod workspace;
 
 /// Why a capability did not do what was asked; the cases of `wit/types.wit`.

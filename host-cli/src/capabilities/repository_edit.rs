@@ -11,9 +11,10 @@ use gix::objs::{Kind, WriteTo};
 use super::git::blob::Spool;
 use super::git::durable;
 use super::git::loose::{self, Batch};
+pub use super::git::transaction::ReferenceChange;
 pub use super::git::tree_edit::TreeEdit;
 use super::git::tree_edit::expect_kind;
-use super::git::{check_path, command, failure, object_id, references};
+use super::git::{check_path, command, failure, object_id, references, transaction};
 use super::repository::Repository;
 use super::workspace::Workspace;
 use super::{Error, Result};
@@ -142,6 +143,12 @@ pub fn set_reference(
 /// Removes references in one transaction; those that do not exist are passed over.
 pub fn remove_references(repository: &Repository, names: &[String]) -> Result<()> {
     references::remove(repository.git()?, names)
+}
+
+/// Changes references in one transaction, which is on stable storage when it returns; [`Error::Conflict`], and nothing done,
+/// when one of them is not where it is expected.
+pub fn change_references(repository: &Repository, changes: &[ReferenceChange]) -> Result<()> {
+    transaction::change(repository.git()?, repository.root(), changes)
 }
 
 /// An entry for the index.

@@ -4,7 +4,10 @@ use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
 pub(crate) use super::settled::sync_folder;
@@ -14,7 +17,9 @@ use super::{Error, Result, temporaries};
 /// Small enough to be still in the processor's cache when it is written, after it was hashed.
 pub(crate) const PIECE: usize = 256 << 10;
 /// What the names of temporaries begin with.
-const NEW: &str = "new-";
+pub(crate) const NEW: &str = "new-";
+/// What was used so lately is new enough: it is not made new again at each use.
+const LATELY: Duration = Duration::from_secs(10 * 60);
 
 /// A SHA-256.
 pub(crate) type Hash = [u8; 32];
@@ -92,8 +97,10 @@ impl Store {
 
     /// Gives the temporary its name, or drops it when the same content is there already.
     fn place(&self, temporary: tempfile::NamedTempFile, path: &Path, size: u64) -> io::Result<()> {
+        let _adding = self.lock(FlockOperation::LockShared)?;
         match File::open(path) {
             Ok(there) if there.metadata()?.len() == size => {
+                renew(&there);
                 // It may be so new that the process which added it has not synced it yet.
                 there.sync_all()?;
                 drop(temporary);
@@ -117,6 +124,43 @@ impl Store {
     /// Whether the content is there.
     pub fn has(&self, digest: &str) -> Result<bool> {
         Ok(self.open(digest)?.is_some())
+    }
+
+    /// The same, of a content that is going to be named anew: it is not cleared for the grace period.
+    pub fn rely_on(&self, digest: &str) -> Result<bool> {
+        let _using = self.lock_shared()?;
+        let file = self.open(digest)?;
+        file.iter().for_each(renew);
+        Ok(file.is_some())
+    }
+
+    /// As long as it is held, nothing is cleared.
+    pub(crate) fn lock_shared(&self) -> Result<Option<File>> {
+        self.lock(FlockOperation::LockShared).map_err(|error| self.failed("adding to", &error))
+    }
+
+    /// The right to clear; a conflict while others add.
+    pub(crate) fn lock_alone(&self) -> Result<Option<File>> {
+        self.lock(FlockOperation::NonBlockingLockExclusive).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => Error::Conflict("the store is being added to: try again later".to_owned()),
+            _ => self.failed("clearing", &error),
+        })
+    }
+
+    /// None where there is no store yet, or where the file system has no locks: then the grace period alone has to do.
+    fn lock(&self, operation: FlockOperation) -> io::Result<Option<File>> {
+        let folder = match File::open(&self.folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other?,
+        };
+        loop {
+            match rustix::fs::flock(&folder, operation) {
+                Ok(()) => return Ok(Some(folder)),
+                Err(Errno::INTR) => {}
+                Err(error @ Errno::WOULDBLOCK) => return Err(error.into()),
+                Err(_) => return Ok(None),
+            }
+        }
     }
 
     /// Whether the content is there and of that size, so not torn by a power cut.
@@ -155,6 +199,19 @@ impl Store {
     pub(crate) fn failed(&self, doing: &str, error: &io::Error) -> Error {
         Error::io(format_args!("{doing} the store `{}`", self.folder.display()), error)
     }
+}
+
+/// Makes a content new again: what nothing names is cleared once it has not been used for the grace period.
+fn renew(content: &File) {
+    if content.metadata().and_then(|found| found.modified()).is_ok_and(is_old) {
+        // Not ours to change, perhaps; then it is not ours to clear either.
+        let _ = content.set_modified(SystemTime::now());
+    }
+}
+
+/// Whether what was used then has to be made new again when it is used.
+pub(crate) fn is_old(used: SystemTime) -> bool {
+    SystemTime::now().duration_since(used).is_ok_and(|since| since > LATELY)
 }
 
 /// Hashes a stream to its end, handing on each piece of it; also tells how long it was. The buffer is for who has many.

@@ -5,8 +5,8 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::AsFd;
-use std::path::Path;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
@@ -47,20 +47,30 @@ pub(super) fn is_at(opened: impl AsFd, path: &Path) -> io::Result<bool> {
     Ok(rustix::fs::lstat(path).is_ok_and(|there| (there.st_dev, there.st_ino) == (own.st_dev, own.st_ino)))
 }
 
-/// Removes what begins with `prefix` in a folder, and is held by nobody. Whatever goes wrong with it can wait.
+/// Removes what begins with `prefix` in a folder, and is held by nobody.
 pub(super) fn clear(folder: &Path, prefix: &str) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
-    for entry in entries.flatten() {
-        if !entry.file_name().as_encoded_bytes().starts_with(prefix.as_bytes()) {
-            continue;
-        }
-        let path = entry.path();
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let Ok(opened) = rustix::fs::openat(CWD, &path, flags, Mode::empty()) else { continue };
-        if rustix::fs::flock(&opened, FlockOperation::NonBlockingLockExclusive).is_ok() {
-            let _ = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-        }
+    abandoned(folder, prefix).iter().for_each(|path| remove(path));
+}
+
+/// What begins with `prefix` in a folder, and is held by nobody.
+pub(super) fn abandoned(folder: &Path, prefix: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let named = entries.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(prefix.as_bytes()));
+    named.map(|entry| entry.path()).filter(|path| hold_abandoned(path).is_some()).collect()
+}
+
+/// Removes it unless somebody holds it. Whatever goes wrong with it can wait.
+pub(super) fn remove(path: &Path) {
+    if let Some(_held) = hold_abandoned(path) {
+        let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     }
+}
+
+fn hold_abandoned(path: &Path) -> Option<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let opened = rustix::fs::openat(CWD, path, flags, Mode::empty()).ok()?;
+    rustix::fs::flock(&opened, FlockOperation::NonBlockingLockExclusive).ok()?;
+    Some(opened)
 }
 
 #[cfg(test)]

@@ -4,14 +4,19 @@ use std::path::PathBuf;
 
 use clap::{ColorChoice, Parser, Subcommand};
 
+use super::commands::archive::ArchiveArgs;
 use super::commands::completions::CompletionsArgs;
 use super::commands::data::DataArgs;
 use super::commands::export::ExportArgs;
+use super::commands::gc::GcArgs;
 use super::commands::init::InitArgs;
 use super::commands::load::LoadArgs;
 use super::commands::metrics::MetricsArgs;
 use super::commands::recover::RecoverArgs;
+use super::commands::restore::RestoreArgs;
+use super::commands::rm::RmArgs;
 use super::commands::show::ShowArgs;
+use super::commands::verify::VerifyArgs;
 
 /// Stated in the help of each command.
 pub(crate) const EXIT_STATUS: &str = "\
@@ -60,6 +65,11 @@ pub(crate) enum Command {
     Show(ShowArgs),
     Load(LoadArgs),
     Export(ExportArgs),
+    Rm(RmArgs),
+    Restore(RestoreArgs),
+    Archive(ArchiveArgs),
+    Gc(GcArgs),
+    Verify(VerifyArgs),
     Recover(RecoverArgs),
     Completions(CompletionsArgs),
 }
@@ -75,6 +85,7 @@ Examples:
   au show @                   See all about the latest
   au load acfdf6cd            Go back to one: its code, data and models
   au export acfdf6cd          Pack one up, to be sent and run elsewhere
+  au rm acfdf6cd              Remove one; `au restore` brings it back
 
 {EXIT_STATUS}"
     )

@@ -101,6 +101,22 @@ impl<'a> Ui<'a> {
         }
     }
 
+    /// Asks on a terminal, after these lines, and takes anything but a yes for a no. Where nobody can answer, nobody is asked.
+    pub(crate) fn confirm(&mut self, lines: &[String], question: &str) -> io::Result<bool> {
+        if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+            return Ok(true);
+        }
+        self.out.flush()?;
+        for line in lines {
+            writeln!(self.err, "{line}")?;
+        }
+        write!(self.err, "{question} [y/N] ")?;
+        self.err.flush()?;
+        let mut answer = String::new();
+        io::stdin().read_line(&mut answer)?;
+        Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    }
+
     /// Nothing of the answer is held back any longer.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         self.out.flush()

@@ -8,6 +8,7 @@ export const create = refuse;
 export const commit = refuse;
 export const setReference = refuse;
 export const removeReferences = refuse;
+export const changeReferences = refuse;
 export const stage = refuse;
 export const switchDetached = refuse;
 export const setLocalSetting = refuse;

@@ -6,12 +6,13 @@ use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_NOW};
 use rustix::io::Errno;
 
 use super::place::make_folder;
-use crate::capabilities::store::{Hash, Store, hash_stream, hexadecimal, object_name, sync_folder};
+use crate::capabilities::store::{Hash, Store, hash_stream, hexadecimal, is_old, object_name, sync_folder};
 use crate::capabilities::{Error, Result};
 
 /// From how many files on one sync of the whole file system is less than a sync of each.
@@ -31,6 +32,8 @@ pub(super) struct Batch<'s> {
     folder: OwnedFd,
     contents: Mutex<Contents>,
     streams: AtomicU64,
+    /// Nothing is cleared while what is there already is relied on.
+    _adding: Option<File>,
 }
 
 #[derive(Default)]
@@ -54,6 +57,7 @@ impl<'s> Batch<'s> {
         // Gigabytes may lie there of a call that was stopped.
         store.clear();
         let (temporary, folder) = store.temporary_folder()?;
+        let adding = store.lock_shared()?;
         make_folder(CWD, store.objects()).map_err(failed)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let objects = rustix::fs::openat(CWD, store.objects(), flags, Mode::empty()).map_err(failed)?;
@@ -64,6 +68,7 @@ impl<'s> Batch<'s> {
             folder: folder.into(),
             contents: Mutex::default(),
             streams: AtomicU64::new(0),
+            _adding: adding,
         })
     }
 
@@ -82,9 +87,21 @@ impl<'s> Batch<'s> {
         let whole =
             FileType::from_raw_mode(found.st_mode) == FileType::RegularFile && u64::try_from(found.st_size) == Ok(size);
         if whole {
+            self.renew(hash, &found);
             self.contents().there.insert(*hash);
         }
         Ok(whole)
+    }
+
+    /// Nobody is to clear what is about to be named.
+    fn renew(&self, hash: &Hash, found: &Stat) {
+        let seconds = u64::try_from(found.st_mtime).unwrap_or_default();
+        if is_old(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)) {
+            let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+            let times = Timestamps { last_access: now, last_modification: now };
+            // Another user's may be read and not changed; that user alone can clear it.
+            let _ = rustix::fs::utimensat(&self.objects, object_name(hash), &times, AtFlags::SYMLINK_NOFOLLOW);
+        }
     }
 
     /// Adds a content that is in memory.

@@ -16,7 +16,7 @@ mod content;
 mod link;
 pub(crate) mod manifest;
 mod measure;
-mod parallel;
+pub(crate) mod parallel;
 mod pending;
 mod place;
 mod put;

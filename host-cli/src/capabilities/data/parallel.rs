@@ -8,7 +8,7 @@ use crate::capabilities::Result;
 
 /// Does all jobs, each with a buffer that is its thread's, and answers in their order. After a failure none is begun,
 /// and of several the first job's is told.
-pub(super) fn each<J: Sync, T: Send>(
+pub(crate) fn each<J: Sync, T: Send>(
     jobs: &[J],
     work: impl Fn(&J, &mut Vec<u8>) -> Result<T> + Sync,
 ) -> Result<Vec<T>> {

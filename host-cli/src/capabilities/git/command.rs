@@ -4,7 +4,7 @@ use std::env;
 use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use crate::capabilities::{Error, Result};
 
@@ -25,9 +25,61 @@ pub(crate) const LOCAL_VARIABLES: [&str; 13] = [
     "GIT_WORK_TREE",
 ];
 
+/// What a pipe holds, whatever the system.
+const PIPE: usize = 4 << 10;
+
 /// Runs git in `folder` with `input` on its standard input, without hooks, prompts or a file system monitor, and answers
 /// what it prints.
 pub(crate) fn git(folder: &Path, arguments: &[&str], input: &[u8]) -> Result<Vec<u8>> {
+    let output = run(folder, arguments, input)?;
+    if !output.status.success() {
+        let action = arguments.iter().find(|word| !word.starts_with('-') && !word.contains('=')).unwrap_or(&"");
+        let words = String::from_utf8_lossy(&output.stderr);
+        return Err(Error::Other(format!("`git {action}` failed: {}", words.trim())));
+    }
+    Ok(output.stdout)
+}
+
+/// The same, with whatever git answers, and how it ended.
+pub(crate) fn run(folder: &Path, arguments: &[&str], input: &[u8]) -> Result<Output> {
+    let failed = |error| Error::io("can't run `git`", &error);
+    let mut child = prepare(folder, arguments)?
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(failed)?;
+    // A git that stops reading says why on its standard error, which tells more than the broken pipe.
+    let stdin = child.stdin.take();
+    let write = move || stdin.map_or(Ok(()), |mut stdin| stdin.write_all(input));
+    let (written, output) = if input.len() <= PIPE {
+        let written = write();
+        (written, child.wait_with_output())
+    } else {
+        // It may answer more than a pipe holds before it has read all.
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(write);
+            let output = child.wait_with_output();
+            (writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), output)
+        })
+    };
+    let output = output.map_err(failed)?;
+    if output.status.success() {
+        written.map_err(failed)?;
+    }
+    Ok(output)
+}
+
+/// Starts git, and waits for nothing of it. Whether it can be started does not matter.
+pub(crate) fn start(folder: &Path, arguments: &[&str]) {
+    let Ok(mut command) = prepare(folder, arguments) else { return };
+    // Ctrl-C is meant for who started it.
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    let _ = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+}
+
+fn prepare(folder: &Path, arguments: &[&str]) -> Result<Command> {
     let mut command = Command::new(program()?);
     command
         .args(["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false"])
@@ -37,25 +89,11 @@ pub(crate) fn git(folder: &Path, arguments: &[&str], input: &[u8]) -> Result<Vec
         // Messages are looked into.
         .env("LC_ALL", "C")
         // gix can't read the other one.
-        .env("GIT_DEFAULT_REF_FORMAT", "files")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+        .env("GIT_DEFAULT_REF_FORMAT", "files");
     for name in LOCAL_VARIABLES {
         command.env_remove(name);
     }
-    let failed = |error| Error::io("can't run `git`", &error);
-    let mut child = command.spawn().map_err(failed)?;
-    // A git that stops reading says why on its standard error, which tells more than the broken pipe.
-    let written = child.stdin.take().map_or(Ok(()), |mut stdin| stdin.write_all(input));
-    let output = child.wait_with_output().map_err(failed)?;
-    if !output.status.success() {
-        let action = arguments.first().copied().unwrap_or_default();
-        let words = String::from_utf8_lossy(&output.stderr);
-        return Err(Error::Other(format!("`git {action}` failed: {}", words.trim())));
-    }
-    written.map_err(failed)?;
-    Ok(output.stdout)
+    Ok(command)
 }
 
 /// The program by its absolute path, so that nothing in the project can stand in for it.

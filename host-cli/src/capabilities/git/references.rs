@@ -370,7 +370,7 @@ fn current(repository: &gix::Repository, path: &Path, name: &BString) -> Result<
 }
 
 /// Only what worktrees share, so that everybody sees it.
-fn check_name(name: &str) -> Result<()> {
+pub(super) fn check_name(name: &str) -> Result<()> {
     let private = ["refs/bisect/", "refs/rewritten/", "refs/worktree/"];
     if name.starts_with("refs/") && !private.iter().any(|prefix| name.starts_with(prefix)) {
         Ok(())

@@ -1,13 +1,18 @@
 //! One file a command: its arguments, and a function that calls the tracker and shows the answer.
 
+pub(crate) mod archive;
 pub(crate) mod completions;
 pub(crate) mod data;
 pub(crate) mod export;
+pub(crate) mod gc;
 pub(crate) mod init;
 pub(crate) mod load;
 pub(crate) mod metrics;
 pub(crate) mod recover;
+pub(crate) mod restore;
+pub(crate) mod rm;
 pub(crate) mod show;
+pub(crate) mod verify;
 
 use std::path::{Path, PathBuf};
 use std::{env, io};
@@ -15,6 +20,7 @@ use std::{env, io};
 use super::Result;
 use super::args::{Args, Command};
 use super::ui::Ui;
+use crate::capabilities::git::maintenance;
 use crate::capabilities::interpreter::Interpreter;
 use crate::grants::Grants;
 use crate::{Failure, FailureKind, Tracker};
@@ -25,11 +31,26 @@ pub(crate) fn dispatch(args: &Args, ui: &mut Ui<'_>) -> Result<()> {
     match &args.command {
         Command::Init(args) => at(&folder, ui, |ui, tracker| init::init(ui, tracker, args)),
         Command::Data(args) => data::data(ui, &project(&folder)?, args),
-        Command::Metrics(args) => at(&project(&folder)?, ui, |ui, tracker| metrics::metrics(ui, tracker, args)),
+        Command::Metrics(args) => {
+            let root = project(&folder)?;
+            let shown = at(&root, ui, |ui, tracker| metrics::metrics(ui, tracker, args));
+            maintenance::tidy(&root);
+            shown
+        }
         Command::Show(args) => at(&project(&folder)?, ui, |ui, tracker| show::show(ui, tracker, args)),
         Command::Load(args) => at(&project(&folder)?, ui, |ui, tracker| load::load(ui, tracker, args)),
         Command::Export(args) => at(&project(&folder)?, ui, |ui, tracker| export::export(ui, tracker, args, &folder)),
         Command::Recover(args) => at(&project(&folder)?, ui, |ui, tracker| recover::recover(ui, tracker, args)),
+        Command::Rm(args) => at(&project(&folder)?, ui, |ui, tracker| rm::rm(ui, tracker, args)),
+        Command::Restore(args) => at(&project(&folder)?, ui, |ui, tracker| restore::restore(ui, tracker, args)),
+        Command::Archive(args) => at(&project(&folder)?, ui, |ui, tracker| archive::archive(ui, tracker, args)),
+        Command::Gc(args) => {
+            let root = project(&folder)?;
+            at(&root, ui, |ui, tracker| gc::gc(ui, tracker, args))?;
+            maintenance::tidy(&root);
+            Ok(())
+        }
+        Command::Verify(args) => at(&project(&folder)?, ui, |ui, tracker| verify::verify(ui, tracker, args)),
         Command::Completions(args) => completions::completions(ui, args),
     }
 }

@@ -60,7 +60,7 @@ pub(crate) fn digits(digest: &str) -> Cow<'_, str> {
     escape::text(digits.get(..DIGITS).unwrap_or(digits))
 }
 
-fn unexpected(error: &serde_json::Error) -> Failure {
+pub(crate) fn unexpected(error: &serde_json::Error) -> Failure {
     let message = format!("The core's answer can't be read: {error}");
     Failure::new(FailureKind::Internal, message, "This is a fault of Aurum's; please report it")
 }

@@ -24,6 +24,19 @@ pub(crate) fn count(count: u64, one: &str) -> String {
     if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
 }
 
+/// How long ago something was: `2 hours ago`.
+pub(crate) fn ago(milliseconds: u64) -> String {
+    const UNITS: [(u64, &str); 4] = [(60, "second"), (60, "minute"), (24, "hour"), (u64::MAX, "day")];
+    let mut number = milliseconds / 1000;
+    for (next, unit) in UNITS {
+        if number < next {
+            return format!("{} ago", count(number, unit));
+        }
+        number /= next;
+    }
+    String::new()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,6 +56,13 @@ mod tests {
             (u64::MAX, "16.0 EiB"),
         ] {
             assert_eq!(bytes(size), text, "{size}");
+        }
+    }
+
+    #[test]
+    fn ages_are_told_in_their_largest_unit() {
+        for (age, text) in [(0, "0 seconds ago"), (61_000, "1 minute ago"), (86_400_000 * 40, "40 days ago")] {
+            assert_eq!(ago(age), text);
         }
     }
 

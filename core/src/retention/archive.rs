@@ -1,0 +1,211 @@
+//! Folding many experiments under one reference, and giving each its own again.
+//!
+//! An archive is a commit whose parents are the experiments' commits, and whose tree lists them. All of it follows from its
+//! members, so that two clones which fold the same experiments make the same commit. First the archive is on stable storage,
+//! then the tags go; so each experiment is held at all times, and doing it again completes what was cut off.
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest, Sha256};
+
+use super::holdings::{self, Archives, Holding};
+use super::{MOST, drop_it, guard, make, settle, targets};
+use crate::catalogue::{self, members};
+use crate::error::{Failure, FailureKind, PortError, Result};
+use crate::history;
+use crate::ports::{CommitPlan, Identity, Ports, ReferenceChange, Signature};
+use crate::query::Request;
+use crate::record::Status;
+use crate::{layout, notes, project, time};
+
+/// Experiments in one archive at most.
+const LARGEST: usize = 1_000;
+/// Digits of a member list's digest in an archive's name.
+const DIGITS: usize = 16;
+/// Characters of a time in RFC 3339 that tell the month.
+const MONTH: usize = 7;
+/// From how many tags on git itself gets slow.
+pub const MANY: usize = 10_000;
+
+/// What [`archive`] or [`undo`] has done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Folded {
+    /// How many experiments changed what holds them.
+    pub experiments: u64,
+    /// The archives that were made or taken apart, by their full names.
+    pub archives: Vec<String>,
+}
+
+/// Folds the experiments that a selector names, all without one, and that began before a moment.
+///
+/// # Errors
+/// For selectors that name nothing or too much, and when a capability fails: then each experiment still is held.
+pub fn archive(ports: &Ports, selector: Option<&str>, before: Option<u64>) -> Result<Folded> {
+    project::require(ports)?;
+    let before = before.map(time::format);
+    let mut begun = Vec::new();
+    history::each_chosen(ports, &Request::of(selector), &mut |row| {
+        let is_saved = !matches!(row.status, Status::Running | Status::Lost);
+        if is_saved && before.as_ref().is_none_or(|before| row.started < *before) {
+            let ended = row.ended.as_deref().and_then(time::parse).unwrap_or_default();
+            begun.push(Begun { id: row.id, month: row.started.get(..MONTH).unwrap_or_default().to_owned(), ended });
+        }
+    })?;
+    let holdings = holdings::all(ports)?;
+
+    let (mut folded, mut tags) = (Folded::default(), Vec::new());
+    let mut months: BTreeMap<&str, Vec<Member<'_>>> = BTreeMap::new();
+    for one in &begun {
+        let Some(Holding { tag: Some(commit), archived, .. }) = holdings.get(&one.id).filter(|held| held.is_listed())
+        else {
+            continue;
+        };
+        if archived.is_empty() {
+            months.entry(&one.month).or_default().push(Member { one, commit });
+        } else if !archived.contains(commit) {
+            // A run that went on after it had been taken for dead: an archive has what it was then, and its tag what it is.
+            continue;
+        }
+        tags.push((one.id.clone(), commit.clone()));
+    }
+    for (month, mut members) in months {
+        members.sort_by(|a, b| a.one.id.cmp(&b.one.id));
+        for some in members.chunks(LARGEST) {
+            folded.archives.push(fold(ports, month, some)?);
+        }
+    }
+    folded.experiments = tags.len() as u64;
+    for some in tags.chunks(MOST) {
+        drop_tags(ports, some)?;
+    }
+    Ok(folded)
+}
+
+/// Removes the tags that are on these commits, each in the moment in which an archive holds it.
+fn drop_tags(ports: &Ports, experiments: &[(String, String)]) -> Result<()> {
+    settle(ports, &mut || {
+        let (tags, archives) = (targets(ports, layout::TAGS)?, Archives::read(ports)?);
+        let mut changes = BTreeMap::new();
+        for (id, commit) in experiments.iter().filter(|(id, commit)| tags.get(id) == Some(commit)) {
+            let Some(archive) = archives.holder(id, commit) else { continue };
+            changes.insert(archive.name.clone(), guard(archive.name.clone(), &archive.target));
+            let tag = drop_it(format!("{}{id}", layout::TAGS), commit);
+            changes.insert(tag.name.clone(), tag);
+        }
+        Ok(changes.into_values().collect())
+    })
+}
+
+/// What folding asks of an experiment.
+struct Begun {
+    id: String,
+    /// That it began in.
+    month: String,
+    /// Milliseconds since 1970.
+    ended: u64,
+}
+
+struct Member<'a> {
+    one: &'a Begun,
+    commit: &'a String,
+}
+
+/// Makes one archive, on stable storage, and answers its name.
+fn fold(ports: &Ports, month: &str, members: &[Member<'_>]) -> Result<String> {
+    let list: String = members.iter().map(|member| format!("{} {}\n", member.one.id, member.commit)).collect();
+    let name = name(month, list.as_bytes());
+    let mut blob = ports.repository_edit.begin_blob()?;
+    blob.write(list.as_bytes())?;
+    let mut tree = ports.repository_edit.begin_tree(None)?;
+    tree.put(layout::ARCHIVED, &blob.finish()?)?;
+    let ended = members.iter().map(|member| member.one.ended).max();
+    let commit = ports.repository_edit.commit(&CommitPlan {
+        tree: tree.write()?,
+        parents: members.iter().map(|member| member.commit.clone()).collect(),
+        signature: Signature {
+            identity: Identity { name: "Aurum".to_owned(), email: "aurum@localhost".to_owned() },
+            seconds: i64::try_from(ended.unwrap_or_default() / 1000).unwrap_or_default(),
+            offset_minutes: 0,
+        },
+        message: format!("Experiments of {month}: {}\n", members.len()),
+    })?;
+    match ports.repository_edit.set_reference(&name, None, &commit, true) {
+        // Somebody folds the same, or did and died before it was on stable storage.
+        Err(PortError::Conflict(_)) if catalogue::reference(ports, &name)?.as_ref() == Some(&commit) => {
+            ports.repository_edit.set_reference(&name, Some(&commit), &commit, true)?;
+        }
+        Err(PortError::Conflict(why)) => {
+            return Err(Failure::new(FailureKind::InTheWay, format!("The archive `{name}` can't be made: {why}"))
+                .hint("Check what is there: `au verify`"));
+        }
+        other => other?,
+    }
+    Ok(name)
+}
+
+/// The full name of an archive, by its list.
+pub(super) fn name(month: &str, list: &[u8]) -> String {
+    let digest: String = Sha256::digest(list).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{}{month}-{}", layout::ARCHIVE, digest.get(..DIGITS).unwrap_or(&digest))
+}
+
+/// Gives every archived experiment its tag again, and lets go of the archives, each in the moment in which the tags are there. Of a
+/// removed one nothing is kept that the trash does not have.
+///
+/// # Errors
+/// When an archive can't be read, and when a capability fails: then each experiment still is held.
+pub fn undo(ports: &Ports) -> Result<Folded> {
+    project::require(ports)?;
+    let mut folded = Folded::default();
+    for archive in catalogue::references(ports, layout::ARCHIVE)? {
+        let members = members(ports, &archive)?;
+        let (mut made, mut stays) = (0, false);
+        settle(ports, &mut || {
+            (made, stays) = (0, false);
+            if catalogue::reference(ports, &archive.name)?.as_ref() != Some(&archive.target) {
+                return Ok(Vec::new());
+            }
+            // What the notes say now has to hold when the archive goes.
+            let said = catalogue::reference(ports, layout::NOTES)?;
+            let removed = notes::removed(ports)?;
+            let tags = targets(ports, layout::TAGS)?;
+            let mut changes = Vec::new();
+            for (id, commit) in members.iter().filter(|(_, commit)| !removed.contains(commit)) {
+                let name = format!("{}{id}", layout::TAGS);
+                match tags.get(id) {
+                    None => changes.push(make(name, commit)),
+                    Some(there) if there == commit => changes.push(guard(name, commit)),
+                    // Its tag has a newer commit: without this archive nothing would hold the earlier one.
+                    Some(_) => stays = true,
+                }
+            }
+            made = changes.iter().filter(|change| change.expected.is_none()).count() as u64;
+            if stays {
+                changes.retain(|change| change.expected.is_none());
+                return Ok(changes);
+            }
+            changes.push(ReferenceChange { name: layout::NOTES.to_owned(), expected: said.clone(), target: said });
+            changes.push(drop_it(archive.name.clone(), &archive.target));
+            Ok(changes)
+        })?;
+        if stays {
+            let message =
+                format!("The archive `{}` stays: it has earlier versions of experiments that have a tag", archive.name);
+            ports.progress.warn(&message, &[]);
+        } else {
+            folded.archives.push(archive.name);
+        }
+        folded.experiments += made;
+    }
+    Ok(folded)
+}
+
+/// Warns where there are so many tags that git itself gets slow.
+pub fn hint(tags: usize) -> Option<(String, String)> {
+    (tags > MANY).then(|| {
+        (
+            format!("There are {tags} experiments with a tag each, which makes git itself slow"),
+            "Fold the older ones: `au archive --before 90d`; `au archive --undo` takes that back".to_owned(),
+        )
+    })
+}
