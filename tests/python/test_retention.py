@@ -292,6 +292,20 @@ def run_failed(env: AuEnv) -> str:
     return tag.removeprefix("au/")
 
 
+def test_conditions_choose_what_goes(env: AuEnv) -> None:
+    everything = many(env, 3)
+    (chosen,) = env.rows("--where", "number = 1")
+    assert env.au("rm", "--where", "number = 1").ok().stdout.startswith(f"removed {chosen['id'][:8]}")
+    assert ids(env) == set(everything) - {chosen["id"]}
+    assert "No experiment meets" in env.au("rm", "--where", "number = 7").ok().stderr
+    env.au("rm").failed(2)
+    env.au("rm", "--where", "number =").failed(2)
+    told = env.au("gc", "--where", "number > 1").ok()
+    assert told.stdout.count("would remove") == 1
+    env.au("gc", "--where", "number > 1", "--keep-last", "0", "--yes").ok()
+    assert len(ids(env)) == 1
+
+
 def test_what_a_run_that_goes_on_uses_is_not_cleared(env: AuEnv) -> None:
     """It saved a model that was there already, and that nothing else needs."""
     run(env, text="au.save_model(b'same')\n")

@@ -67,6 +67,10 @@ pub(crate) fn rm(ui: &mut Ui<'_>, tracker: &mut Tracker, args: &RmArgs) -> Resul
     let request = Request { selector, condition: args.condition.clone(), sort: None, limit: None };
     let plan = tracker.plan_removal(&request)?;
     let candidates: Vec<Candidate> = serde_json::from_str(&plan).map_err(|error| unexpected(&error))?;
+    if candidates.is_empty() && !args.json {
+        ui.note("No experiment meets the condition", &[]);
+        return Ok(());
+    }
     for candidate in &candidates {
         warn_of_others(ui, candidate);
     }
@@ -83,7 +87,9 @@ pub(crate) fn rm(ui: &mut Ui<'_>, tracker: &mut Tracker, args: &RmArgs) -> Resul
     } else {
         show(ui.out, "removed", &candidates)?;
     }
-    ui.note("Nothing is deleted yet", &[undo(&candidates)]);
+    if !candidates.is_empty() {
+        ui.note("Nothing is deleted yet", &[undo(&candidates)]);
+    }
     Ok(())
 }
 
