@@ -3,7 +3,7 @@
 //! Saved experiments come from their records, running ones from their journals. [`rows`] gives the same answer from record
 //! bytes alone.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ops::ControlFlow;
 
 use serde::Serialize;
@@ -58,6 +58,15 @@ pub fn query(ports: &Ports, request: &Request) -> Result<Listing> {
     }
     let chosen = history.select(&query, &mut |message, hints| ports.progress.warn(message, hints))?.into_iter();
     Ok(Listing { history, chosen })
+}
+
+/// The ids that are asked for, of runs that are not saved yet too.
+///
+/// # Errors
+/// As [`query`].
+pub fn ids(ports: &Ports, request: &Request) -> Result<BTreeSet<String>> {
+    let Listing { history, chosen } = query(ports, request)?;
+    chosen.map(|entry| history.naming(entry).map(|(id, _)| id)).collect()
 }
 
 /// All experiments, saved and not.

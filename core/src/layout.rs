@@ -22,6 +22,8 @@ pub const TRASH: &str = "refs/aurum/trash/";
 pub const NOTES: &str = "refs/notes/aurum";
 /// The folder that those are in.
 pub const ALL_NOTES: &str = "refs/notes/";
+/// Before what a pull or push has fetched and not judged yet. Removed at its end.
+pub const INCOMING: &str = "refs/aurum/incoming/";
 
 /// What an experiment is and what came of it.
 pub fn record(id: &str) -> String {

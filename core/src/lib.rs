@@ -22,6 +22,7 @@
 //! | [`dataset`] | the project's data: adding, comparing, bringing back, and what of it a run used |
 //! | [`reproduction`] | going back to an experiment, and packing one up |
 //! | [`retention`] | removing and bringing back, archives, clearing up, checking |
+//! | [`sharing`] | exchanging experiments with other clones |
 //! | [`project`] | `au init` |
 
 #![deny(unsafe_code)]
@@ -69,6 +70,7 @@ pub mod run;
 #[cfg(test)]
 mod scenarios;
 pub mod selector;
+pub mod sharing;
 pub mod snapshot;
 mod suggest;
 pub mod summary;

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue;
-use crate::error::{PortError, Result};
+use crate::error::{Failure, FailureKind, PortError, Result};
 use crate::ports::{CommitPlan, Location, ObjectId, Ports, Signature};
 use crate::{layout, run, time};
 
@@ -21,6 +21,10 @@ const FOLDER: usize = 2;
 const DEEPEST: usize = 4;
 /// Notes looked up at once.
 const BATCH: usize = 256;
+/// Notes and folders of them: a few trees that hold each other can look like more than any memory holds.
+const MOST: usize = 500_000;
+/// Characters of the longest path of folders that an object's name can be cut into. Who goes deeper means mischief.
+const LONGEST_FOLDER: usize = 64 / FOLDER * (FOLDER + 1);
 
 /// One statement.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,9 +41,19 @@ pub struct Statement {
 /// # Errors
 /// When git can't be read.
 pub fn read(ports: &Ports) -> Result<BTreeMap<ObjectId, Vec<Statement>>> {
-    let Some(root) = catalogue::reference(ports, layout::NOTES)? else { return Ok(BTreeMap::new()) };
+    match catalogue::reference(ports, layout::NOTES)? {
+        Some(root) => read_at(ports, &root),
+        None => Ok(BTreeMap::new()),
+    }
+}
+
+/// The statements of one commit of notes, whoever made it.
+///
+/// # Errors
+/// When git can't be read, or a note is larger than a host hands over.
+pub(crate) fn read_at(ports: &Ports, root: &str) -> Result<BTreeMap<ObjectId, Vec<Statement>>> {
     let mut statements: BTreeMap<ObjectId, Vec<Statement>> = BTreeMap::new();
-    let paths = paths(ports, &root, "")?;
+    let paths = paths(ports, root)?;
     let mut wanted: &[Location] = &paths;
     while let Some(location) = wanted.first() {
         let files = ports.repository.read_files(wanted)?;
@@ -182,17 +196,26 @@ fn spelling(commit: &str, depth: usize) -> String {
 }
 
 /// Where the notes are, at whatever depth.
-fn paths(ports: &Ports, root: &str, folder: &str) -> Result<Vec<Location>> {
+fn paths(ports: &Ports, root: &str) -> Result<Vec<Location>> {
     let mut paths = Vec::new();
-    for name in ports.repository.list_folder(&Location { root: root.to_owned(), path: folder.to_owned() })? {
-        let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
-        if !name.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-            continue;
+    let mut folders = vec![String::new()];
+    let mut seen = 0;
+    while let Some(folder) = folders.pop() {
+        seen += 1;
+        if seen + paths.len() > MOST {
+            let message = format!("There are more notes than {MOST}, or what looks like so many");
+            return Err(Failure::new(FailureKind::LimitReached, message));
         }
-        if name.len() == FOLDER {
-            paths.extend(self::paths(ports, root, &path)?);
-        } else {
-            paths.push(Location { root: root.to_owned(), path });
+        for name in ports.repository.list_folder(&Location { root: root.to_owned(), path: folder.clone() })? {
+            let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
+            if !name.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+                continue;
+            }
+            if name.len() > FOLDER {
+                paths.push(Location { root: root.to_owned(), path });
+            } else if name.len() == FOLDER && path.len() <= LONGEST_FOLDER {
+                folders.push(path);
+            }
         }
     }
     Ok(paths)

@@ -475,6 +475,163 @@ pub trait Remote {
     fn fetch(&self, url: &str, path: &str) -> PortResult<Option<RemoteAttributes>>;
 }
 
+/// Why a remote did not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// It wants to know who asks.
+    Authentication,
+    /// The key of an ssh server is not known here, or is another.
+    HostKey,
+    /// Nobody is there, or the connection broke.
+    Unreachable,
+    /// There is no repository, or none that may be seen.
+    NoRepository,
+    /// It may not be written.
+    Forbidden,
+    /// It belongs to somebody else.
+    Ownership,
+    /// Its device is full.
+    NoSpace,
+    /// Anything else.
+    Unknown,
+}
+
+/// Why an exchange failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// This side failed.
+    Failed(PortError),
+    /// The remote did; what git said of it.
+    Refused(Trouble, String),
+}
+
+impl From<PortError> for Problem {
+    fn from(error: PortError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// What an exchange answers.
+pub type ExchangeResult<T> = Result<T, Problem>;
+
+/// What a remote has, asked once.
+pub trait Advertisement {
+    /// At most `limit` of its references from `offset` on, by name.
+    fn page(&self, offset: u32, limit: u32) -> Vec<Reference>;
+}
+
+/// A reference of a remote to be made, moved or removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Update {
+    /// The reference there.
+    pub name: String,
+    /// What it is to be at; none removes it.
+    pub target: Option<ObjectId>,
+    /// Where it is now; none makes it, or moves it where nothing is lost by that.
+    pub expected: Option<ObjectId>,
+}
+
+/// Why a reference of a remote was not updated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Somebody was first.
+    Moved,
+    /// The remote does not want it.
+    Declined,
+    /// Anything else.
+    Failed,
+}
+
+/// A reference of a remote that was not updated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedUpdate {
+    /// The reference there.
+    pub name: String,
+    /// Why.
+    pub verdict: Verdict,
+    /// What the remote said.
+    pub words: String,
+}
+
+/// What came of updating a remote's references.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Delivery {
+    /// How many were made, moved or removed.
+    pub done: u64,
+    /// The first of those that were not.
+    pub refused: Vec<RefusedUpdate>,
+    /// How many more were not.
+    pub more: u64,
+}
+
+/// A reference to be brought from a remote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The reference there.
+    pub source: String,
+    /// The reference to be made here.
+    pub destination: String,
+}
+
+/// Where objects of the store go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataRemote {
+    /// What it is called.
+    pub name: String,
+    /// Where it is.
+    pub url: String,
+}
+
+/// A content of the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    /// `sha256:…`.
+    pub digest: String,
+    /// Of a folder, what its manifest names goes with it.
+    pub kind: DataKind,
+}
+
+/// Objects that travelled, or would.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Freight {
+    /// How many.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// How many neither side has.
+    pub absent: u64,
+}
+
+/// `wit/exchange.wit`.
+pub trait Exchange {
+    /// The configured remotes' names.
+    fn remotes(&self) -> PortResult<Vec<String>>;
+    /// What a remote has.
+    fn ask(&self, remote: &str, prefixes: &[&str]) -> ExchangeResult<Box<dyn Advertisement>>;
+    /// Sends commits and updates references.
+    fn push(&self, remote: &str, updates: &[Update]) -> ExchangeResult<Delivery>;
+    /// The same for all below a prefix.
+    fn push_below(&self, remote: &str, prefix: &str, except: &[String]) -> ExchangeResult<Delivery>;
+    /// Brings commits and makes references; answers what git said of those that it did not make.
+    fn fetch(&self, remote: &str, wanted: &[Wanted]) -> ExchangeResult<Option<String>>;
+    /// The same for all below a prefix.
+    fn fetch_below(&self, remote: &str, prefix: &str, except: &[String]) -> ExchangeResult<Option<String>>;
+    /// Brings two commits of notes together.
+    fn merge_notes(&self, ours: &str, theirs: &str, signature: &Signature) -> PortResult<ObjectId>;
+    /// A commit's parents; none where there is no such commit.
+    fn parents(&self, commit: &str) -> PortResult<Option<Vec<ObjectId>>>;
+    /// Whether the one is the other or descends from it.
+    fn descends(&self, commit: &str, ancestor: &str) -> PortResult<bool>;
+    /// The data remotes of this clone.
+    fn data_remotes(&self) -> PortResult<Vec<DataRemote>>;
+    /// How many of these the store has.
+    fn weigh(&self, objects: &[Object]) -> PortResult<Freight>;
+    /// Copies what the data remote lacks.
+    fn send(&self, url: &str, objects: &[Object]) -> PortResult<Freight>;
+    /// Copies what the store lacks.
+    fn bring(&self, url: &str, objects: &[Object]) -> PortResult<Freight>;
+}
+
 /// `wit/surroundings.wit`, interface `clock`.
 pub trait Clock {
     /// Milliseconds since 1970-01-01T00:00:00Z.
@@ -622,6 +779,8 @@ pub struct Ports {
     pub archive: Rc<dyn Archive>,
     /// The network.
     pub remote: Rc<dyn Remote>,
+    /// Other clones.
+    pub exchange: Rc<dyn Exchange>,
     /// Time.
     pub clock: Rc<dyn Clock>,
     /// Randomness.

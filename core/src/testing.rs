@@ -16,6 +16,7 @@ use crate::error::PortError;
 use crate::ports::*;
 
 pub mod data;
+pub mod exchange;
 pub mod upkeep;
 
 type Tree = BTreeMap<String, String>;
@@ -47,6 +48,12 @@ struct Inner {
     cache: RefCell<BTreeMap<String, Vec<u8>>>,
     /// Files of commits that were read.
     reads: Cell<usize>,
+    /// What git's remotes lead to, by name.
+    remotes: RefCell<BTreeMap<String, World>>,
+    /// What data remotes hold, by address.
+    shares: RefCell<BTreeMap<String, exchange::Share>>,
+    /// References that others may not change here, by the beginning of their names.
+    protected: RefCell<Vec<String>>,
     exclude: RefCell<Option<Vec<u8>>>,
     tracked: RefCell<BTreeSet<String>>,
     warnings: RefCell<Vec<String>>,
@@ -105,6 +112,7 @@ impl World {
             data: world.clone(),
             archive: world.clone(),
             remote: world.clone(),
+            exchange: world.clone(),
             clock: world.clone(),
             entropy: world.clone(),
             machine: world.clone(),

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use super::Component;
 use super::aurum::tracker::types::{Failure as WitFailure, FailureKind as WitKind, Request as WitRequest};
-use super::exports::aurum::tracker::{datasets, experiments, history, project, reproduction, retention, view};
+use super::exports::aurum::tracker::{datasets, experiments, history, project, reproduction, retention, sharing, view};
 use super::ports_impl::ports;
 use crate::completion::{self, Finished, Lost};
 use crate::dataset::{self, add};
@@ -21,6 +21,7 @@ use crate::reproduction::pack::{self, Package, Without};
 use crate::retention::archive::Folded;
 use crate::retention::{age, archive, collection, removal, trash, verify};
 use crate::run::{Options, Run};
+use crate::sharing::{self as share, DataOutcome, data_remote};
 
 impl From<Failure> for WitFailure {
     fn from(failure: Failure) -> Self {
@@ -403,4 +404,51 @@ impl From<Folded> for retention::Folded {
 fn text<T: serde::Serialize + ?Sized>(answer: &T) -> Result<String, Failure> {
     serde_json::to_string(answer)
         .map_err(|error| Failure::new(FailureKind::Unreadable, format!("The answer can't be written: {error}")))
+}
+
+impl sharing::Guest for Component {
+    fn push(request: sharing::Request) -> Result<sharing::Pushed, WitFailure> {
+        let share::push::Pushed { remote, experiments, moved, present, archives, removed, notes, data, failures } =
+            share::push::push(&ports(), &shared(request))?;
+        let (data, failures) = (outcome(data), failures.into_iter().map(Into::into).collect());
+        Ok(sharing::Pushed { remote, experiments, moved, present, archives, removed, notes, data, failures })
+    }
+
+    fn pull(request: sharing::Request) -> Result<sharing::Pulled, WitFailure> {
+        let share::pull::Pulled { remote, experiments, moved, archives, removed, notes, data, failures } =
+            share::pull::pull(&ports(), &shared(request))?;
+        let (data, failures) = (outcome(data), failures.into_iter().map(Into::into).collect());
+        Ok(sharing::Pulled { remote, experiments, moved, archives, removed, notes, data, failures })
+    }
+
+    fn add_data_remote(name: String, url: String) -> Result<(), WitFailure> {
+        Ok(data_remote::add(&ports(), &name, &url)?)
+    }
+
+    fn data_remotes() -> Result<Vec<sharing::DataRemote>, WitFailure> {
+        let remotes = data_remote::list(&ports())?.into_iter();
+        Ok(remotes.map(|(remote, used)| sharing::DataRemote { name: remote.name, url: remote.url, used }).collect())
+    }
+
+    fn remove_data_remote(name: String) -> Result<(), WitFailure> {
+        Ok(data_remote::remove(&ports(), &name)?)
+    }
+}
+
+fn shared(request: sharing::Request) -> share::Request {
+    let sharing::Request { remote, words, data } = request;
+    share::Request { remote, words, data }
+}
+
+fn outcome(outcome: DataOutcome) -> sharing::DataOutcome {
+    match outcome {
+        DataOutcome::None => sharing::DataOutcome::None,
+        DataOutcome::Carried(share::Carried { remote, freight }) => {
+            let crate::ports::Freight { objects, bytes, absent } = freight;
+            sharing::DataOutcome::Carried(sharing::Freight { remote, objects, bytes, absent })
+        }
+        DataOutcome::LeftBehind(crate::ports::Freight { objects, bytes, .. }) => {
+            sharing::DataOutcome::LeftBehind(sharing::LeftBehind { objects, bytes })
+        }
+    }
 }

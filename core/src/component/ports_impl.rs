@@ -4,8 +4,8 @@ use std::any::Any;
 use std::rc::Rc;
 
 use super::aurum::tracker::{
-    archive, cache, clock, data, entropy, interpreter, journal, machine, progress, remote, repository, repository_edit,
-    store, types, upkeep, workspace, workspace_edit,
+    archive, cache, clock, data, entropy, exchange, interpreter, journal, machine, progress, remote, repository,
+    repository_edit, store, types, upkeep, workspace, workspace_edit,
 };
 use crate::error::PortError;
 use crate::ports::{self, PortResult, Ports};
@@ -23,6 +23,7 @@ pub(super) fn ports() -> Ports {
         data: Rc::new(Imports),
         archive: Rc::new(Imports),
         remote: Rc::new(Imports),
+        exchange: Rc::new(Imports),
         clock: Rc::new(Imports),
         entropy: Rc::new(Imports),
         machine: Rc::new(Imports),
@@ -217,13 +218,8 @@ impl ports::RepositoryEdit for Imports {
     }
 
     fn commit(&self, plan: &ports::CommitPlan) -> PortResult<String> {
-        let ports::CommitPlan { tree, parents, signature, message } = plan.clone();
-        let signature = repository_edit::Signature {
-            name: signature.identity.name,
-            email: signature.identity.email,
-            seconds: signature.seconds,
-            offset_minutes: signature.offset_minutes,
-        };
+        let signature = signature(&plan.signature);
+        let ports::CommitPlan { tree, parents, message, .. } = plan.clone();
         Ok(repository_edit::commit(&repository_edit::CommitPlan { tree, parents, signature, message })?)
     }
 
@@ -476,6 +472,127 @@ impl ports::Remote for Imports {
 
     fn fetch(&self, url: &str, path: &str) -> PortResult<Option<ports::RemoteAttributes>> {
         Ok(remote::fetch(url, path)?.map(attributes))
+    }
+}
+
+impl From<exchange::Problem> for ports::Problem {
+    fn from(problem: exchange::Problem) -> Self {
+        match problem {
+            exchange::Problem::Failed(error) => Self::Failed(error.into()),
+            exchange::Problem::Refused(exchange::Refusal { trouble, words }) => {
+                let trouble = match trouble {
+                    exchange::Trouble::Authentication => ports::Trouble::Authentication,
+                    exchange::Trouble::HostKey => ports::Trouble::HostKey,
+                    exchange::Trouble::Unreachable => ports::Trouble::Unreachable,
+                    exchange::Trouble::NoRepository => ports::Trouble::NoRepository,
+                    exchange::Trouble::Forbidden => ports::Trouble::Forbidden,
+                    exchange::Trouble::Ownership => ports::Trouble::Ownership,
+                    exchange::Trouble::NoSpace => ports::Trouble::NoSpace,
+                    exchange::Trouble::Unknown => ports::Trouble::Unknown,
+                };
+                Self::Refused(trouble, words)
+            }
+        }
+    }
+}
+
+struct Advertisement(exchange::Advertisement);
+
+impl ports::Advertisement for Advertisement {
+    fn page(&self, offset: u32, limit: u32) -> Vec<ports::Reference> {
+        let reference = |repository::Reference { name, target }| ports::Reference { name, target };
+        self.0.page(offset, limit).into_iter().map(reference).collect()
+    }
+}
+
+fn delivery(delivery: exchange::Delivery) -> ports::Delivery {
+    let refused = |exchange::RefusedUpdate { name, verdict, words }| {
+        let verdict = match verdict {
+            exchange::Verdict::Moved => ports::Verdict::Moved,
+            exchange::Verdict::Declined => ports::Verdict::Declined,
+            exchange::Verdict::Failed => ports::Verdict::Failed,
+        };
+        ports::RefusedUpdate { name, verdict, words }
+    };
+    let exchange::Delivery { done, refused: list, more } = delivery;
+    ports::Delivery { done, refused: list.into_iter().map(refused).collect(), more }
+}
+
+fn freight(freight: exchange::Freight) -> ports::Freight {
+    let exchange::Freight { objects, bytes, absent } = freight;
+    ports::Freight { objects, bytes, absent }
+}
+
+fn objects(objects: &[ports::Object]) -> Vec<exchange::Object> {
+    objects.iter().map(|object| exchange::Object { digest: object.digest.clone(), kind: kind(object.kind) }).collect()
+}
+
+fn signature(signature: &ports::Signature) -> repository_edit::Signature {
+    let ports::Signature { identity, seconds, offset_minutes } = signature.clone();
+    repository_edit::Signature { name: identity.name, email: identity.email, seconds, offset_minutes }
+}
+
+impl ports::Exchange for Imports {
+    fn remotes(&self) -> PortResult<Vec<String>> {
+        Ok(exchange::remotes()?)
+    }
+
+    fn ask(&self, remote: &str, prefixes: &[&str]) -> ports::ExchangeResult<Box<dyn ports::Advertisement>> {
+        let prefixes: Vec<String> = prefixes.iter().map(|prefix| (*prefix).to_owned()).collect();
+        Ok(Box::new(Advertisement(exchange::Advertisement::ask(remote, &prefixes)?)))
+    }
+
+    fn push(&self, remote: &str, updates: &[ports::Update]) -> ports::ExchangeResult<ports::Delivery> {
+        let update = |update: &ports::Update| {
+            let ports::Update { name, target, expected } = update.clone();
+            exchange::Update { name, target, expected }
+        };
+        Ok(delivery(exchange::push(remote, &updates.iter().map(update).collect::<Vec<_>>())?))
+    }
+
+    fn push_below(&self, remote: &str, prefix: &str, except: &[String]) -> ports::ExchangeResult<ports::Delivery> {
+        Ok(delivery(exchange::push_below(remote, prefix, except)?))
+    }
+
+    fn fetch(&self, remote: &str, wanted: &[ports::Wanted]) -> ports::ExchangeResult<Option<String>> {
+        let one = |wanted: &ports::Wanted| exchange::Wanted {
+            source: wanted.source.clone(),
+            destination: wanted.destination.clone(),
+        };
+        Ok(exchange::fetch(remote, &wanted.iter().map(one).collect::<Vec<_>>())?)
+    }
+
+    fn fetch_below(&self, remote: &str, prefix: &str, except: &[String]) -> ports::ExchangeResult<Option<String>> {
+        Ok(exchange::fetch_below(remote, prefix, except)?)
+    }
+
+    fn merge_notes(&self, ours: &str, theirs: &str, by: &ports::Signature) -> PortResult<String> {
+        Ok(exchange::merge_notes(ours, theirs, &signature(by))?)
+    }
+
+    fn parents(&self, commit: &str) -> PortResult<Option<Vec<String>>> {
+        Ok(exchange::parents(commit)?)
+    }
+
+    fn descends(&self, commit: &str, ancestor: &str) -> PortResult<bool> {
+        Ok(exchange::descends(commit, ancestor)?)
+    }
+
+    fn data_remotes(&self) -> PortResult<Vec<ports::DataRemote>> {
+        let remote = |exchange::DataRemote { name, url }| ports::DataRemote { name, url };
+        Ok(exchange::data_remotes()?.into_iter().map(remote).collect())
+    }
+
+    fn weigh(&self, of: &[ports::Object]) -> PortResult<ports::Freight> {
+        Ok(freight(exchange::weigh(&objects(of))?))
+    }
+
+    fn send(&self, url: &str, of: &[ports::Object]) -> PortResult<ports::Freight> {
+        Ok(freight(exchange::send(url, &objects(of))?))
+    }
+
+    fn bring(&self, url: &str, of: &[ports::Object]) -> PortResult<ports::Freight> {
+        Ok(freight(exchange::bring(url, &objects(of))?))
     }
 }
 

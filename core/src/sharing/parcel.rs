@@ -1,0 +1,129 @@
+//! Archives of a remote. An archive says which commit an experiment is, so it is judged before it counts: it may come from
+//! anybody who can push there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sha2::{Digest, Sha256};
+
+use super::news::News;
+use super::{Incoming, note, words};
+use crate::error::{Failure, FailureKind, PortError, Result};
+use crate::ports::{Location, ObjectId, Ports, Reference, Wanted};
+use crate::{catalogue, layout};
+
+/// An archive that was fetched, and is what it says.
+pub(super) struct Parcel {
+    /// The last part of its name.
+    pub(super) name: String,
+    commit: ObjectId,
+    /// Ids and commits.
+    pub(super) members: Vec<(String, ObjectId)>,
+}
+
+/// Fetches the archives that are not here to a place of this call's own, and judges them.
+pub(super) fn fetch(
+    ports: &Ports,
+    remote: &str,
+    news: &News,
+    incoming: &Incoming<'_>,
+    failures: &mut Vec<Failure>,
+) -> Result<Vec<Parcel>> {
+    let here: BTreeSet<String> =
+        catalogue::references(ports, layout::ARCHIVE)?.into_iter().map(|reference| reference.name).collect();
+    let wanted: Vec<Wanted> = news
+        .archives
+        .keys()
+        .map(|name| (name, format!("{}{name}", layout::ARCHIVE)))
+        .filter(|(_, source)| !here.contains(source))
+        .map(|(name, source)| Wanted { source, destination: incoming.name(&format!("archive/{name}")) })
+        .collect();
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    ports.exchange.fetch(remote, &wanted).map_err(|problem| words::problem(remote, problem))?;
+    let mut parcels = Vec::new();
+    let prefix = incoming.name("archive/");
+    for reference in catalogue::references(ports, &prefix)? {
+        let name = reference.name.strip_prefix(&prefix).unwrap_or_default().to_owned();
+        match judge(ports, &name, &reference) {
+            Ok(members) => parcels.push(Parcel { name, commit: reference.target, members }),
+            Err(why) => {
+                let message =
+                    format!("The archive `{name}` of the remote `{}` is left out: {why}", super::shown(remote));
+                let failure = Failure::new(FailureKind::Unreadable, message);
+                note(failures, failure.hint("Have somebody look at it there: `git ls-remote` shows it"));
+            }
+        }
+    }
+    Ok(parcels)
+}
+
+/// Makes archives count here. One that says of an experiment that it is another commit than is known does not. Answers those that
+/// do.
+pub(super) fn keep(
+    ports: &Ports,
+    remote: &str,
+    parcels: Vec<Parcel>,
+    failures: &mut Vec<Failure>,
+) -> Result<Vec<Parcel>> {
+    if parcels.is_empty() {
+        return Ok(parcels);
+    }
+    let mut known = archived(ports)?;
+    known.extend(catalogue::tagged(ports)?);
+    let mut kept = Vec::new();
+    for parcel in parcels {
+        let mut fits = true;
+        for (id, theirs) in &parcel.members {
+            let Some(ours) = known.get(id).filter(|ours| *ours != theirs) else { continue };
+            // A run may have gone on after it was archived, or before.
+            if !ports.exchange.descends(ours, theirs)? && !ports.exchange.descends(theirs, ours)? {
+                note(failures, words::differs(remote, id, ours, theirs));
+                fits = false;
+            }
+        }
+        if !fits {
+            continue;
+        }
+        let name = format!("{}{}", layout::ARCHIVE, parcel.name);
+        match ports.repository_edit.set_reference(&name, None, &parcel.commit, true) {
+            // Another pull was first: it is the same archive.
+            Ok(()) | Err(PortError::Conflict(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        known.extend(parcel.members.iter().cloned());
+        kept.push(parcel);
+    }
+    Ok(kept)
+}
+
+/// What all archives here hold: commits by id.
+pub(super) fn archived(ports: &Ports) -> Result<BTreeMap<String, ObjectId>> {
+    let mut archived = BTreeMap::new();
+    for archive in catalogue::references(ports, layout::ARCHIVE)? {
+        archived.extend(catalogue::members(ports, &archive)?);
+    }
+    Ok(archived)
+}
+
+/// The members of an archive that is as it should be, else why it is not.
+fn judge(ports: &Ports, name: &str, reference: &Reference) -> Result<Vec<(String, ObjectId)>, String> {
+    let told = |failure: Failure| failure.message;
+    let list = Location { root: reference.target.clone(), path: layout::ARCHIVED.to_owned() };
+    let list = ports.repository.read_files(&[list]).map_err(|error| error.to_string())?.pop().flatten();
+    let list = list.ok_or("it has no list of experiments")?;
+    let digest: String = Sha256::digest(&list).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    if !name.ends_with(&digest) {
+        return Err("its name does not fit what it holds".to_owned());
+    }
+    let members = catalogue::members(ports, reference).map_err(told)?;
+    let parents = ports.exchange.parents(&reference.target).map_err(|error| error.to_string())?;
+    let parents: BTreeSet<String> = parents.ok_or("it is no commit")?.into_iter().collect();
+    if let Some((id, _)) = members.iter().find(|(_, commit)| !parents.contains(commit)) {
+        return Err(format!("it names a commit of `{id}` that it does not hold"));
+    }
+    if members.windows(2).any(|pair| pair[0].0 >= pair[1].0) {
+        return Err("its list is not in order".to_owned());
+    }
+    Ok(members)
+}
