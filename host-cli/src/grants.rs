@@ -33,6 +33,8 @@ pub struct Grants {
     pub outside: Vec<PathBuf>,
     /// Hosts on the network.
     pub network: NetworkGrant,
+    /// Other clones: remotes of git, and data remotes, each as it is named where it is asked.
+    pub exchange: Vec<String>,
 }
 
 impl Grants {
@@ -104,6 +106,14 @@ impl Grants {
         self
     }
 
+    /// Lets experiments be exchanged with a remote: the name of a configured one, or a URL or path. Of a data remote it is the
+    /// URL, and those that the repository's own configuration names need no grant of their own beside one of a remote.
+    #[must_use]
+    pub fn allow_exchange(mut self, remote: &str) -> Self {
+        self.exchange.push(remote.to_owned());
+        self
+    }
+
     /// Whether a server may be reached to which one that may be reached has sent on.
     pub fn redirect_allowed(&self, host: &str) -> bool {
         self.network.redirects && !host.is_empty() || self.host_allowed(host)
@@ -147,6 +157,16 @@ impl Grants {
     /// Refuses unless the path outside of the project was given, as it is written here.
     pub fn check_outside(&self, path: &Path) -> Result<()> {
         check(self.outside.iter().any(|granted| granted == path), &path.to_string_lossy())
+    }
+
+    /// Refuses unless experiments may be exchanged with the remote, as it is written here.
+    pub fn check_exchange(&self, remote: &str) -> Result<()> {
+        check(self.exchange.iter().any(|granted| granted == remote), "exchange")
+    }
+
+    /// Refuses unless experiments may be exchanged with any remote.
+    pub fn check_any_exchange(&self) -> Result<()> {
+        check(!self.exchange.is_empty(), "exchange")
     }
 
     /// Refuses unless the host may be reached; names the host.
@@ -234,6 +254,17 @@ mod tests {
         assert!(grants.check_outside(Path::new("/data/a")).is_ok());
         for path in ["/data", "/data/a/b", "/data/b", "data/a", "/data/a/../b", ""] {
             assert!(denied(grants.check_outside(Path::new(path)), path), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_remote_is_that_one_alone() {
+        assert!(denied(Grants::local().check_exchange("origin"), "exchange"));
+        assert!(denied(Grants::local().check_any_exchange(), "exchange"));
+        let grants = Grants::local().allow_exchange("origin");
+        assert!(grants.check_exchange("origin").is_ok() && grants.check_any_exchange().is_ok());
+        for remote in ["", "origin/", "Origin", "/origin", "lab"] {
+            assert!(denied(grants.check_exchange(remote), "exchange"), "{remote}");
         }
     }
 

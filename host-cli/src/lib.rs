@@ -22,7 +22,8 @@ pub mod tracker;
 pub use engine::{COMPONENT, imports};
 pub use failure::{Failure, FailureKind, Warning};
 pub use tracker::{
-    AddOptions, Addition, Collection, Created, DataSource, Declared, FinishedRun, Folded, Loaded, Measurement,
-    ModelLocation, Number, Omissions, Outcome, OutputStream, Packed, Pages, Parameter, Problem, Recovered, Recovery,
-    Request, Resolution, RunOptions, Source, Steps, StoredArtifact, Tracker, discover,
+    AddOptions, Addition, Collection, Created, DataOutcome, DataRemote, DataSource, Declared, FinishedRun, Folded,
+    Freight, LeftBehind, Loaded, Measurement, ModelLocation, Number, Omissions, Outcome, OutputStream, Packed, Pages,
+    Parameter, Problem, Pulled, Pushed, Recovered, Recovery, Request, Resolution, RunOptions, ShareRequest, Source,
+    Steps, StoredArtifact, Tracker, discover,
 };

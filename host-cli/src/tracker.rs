@@ -12,6 +12,7 @@ use crate::bindings::generated::exports::aurum::tracker::experiments as wit;
 use crate::bindings::{self, ByteStream, Capabilities, Core, Host};
 use crate::capabilities::clock::Clock;
 use crate::capabilities::entropy::Entropy;
+use crate::capabilities::exchange::Observer;
 use crate::capabilities::interpreter::Interpreter;
 use crate::capabilities::remote::Remote;
 use crate::capabilities::repository::Repository;
@@ -24,11 +25,13 @@ mod data;
 mod recovery;
 mod reproduction;
 mod retention;
+mod sharing;
 
 pub use data::{AddOptions, Addition, DataSource};
 pub use recovery::{Recovered, Recovery};
 pub use reproduction::{Loaded, Omissions, Packed};
 pub use retention::{Collection, Folded, Steps};
+pub use sharing::{DataOutcome, DataRemote, Freight, LeftBehind, Pulled, Pushed, ShareRequest};
 
 pub use crate::bindings::generated::aurum::tracker::types::Request;
 pub use crate::bindings::generated::exports::aurum::tracker::experiments::{
@@ -92,6 +95,7 @@ impl Tracker {
             clock: Clock::from_environment()?,
             entropy: Entropy::from_environment(),
             interpreter,
+            observer: Observer::default(),
             warnings: Vec::new(),
             appended: 0,
         };

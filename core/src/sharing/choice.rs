@@ -53,8 +53,7 @@ fn is_address(word: &str) -> bool {
 fn usual(ports: &Ports, known: &[String], command: &str) -> Result<String> {
     if let Some(branch) = ports.repository.head()?.branch {
         let followed = ports.repository.setting(&format!("branch.{branch}.remote"))?;
-        // A dot is this repository itself.
-        if let Some(remote) = followed.filter(|remote| known.contains(remote) || remote != "." && is_address(remote)) {
+        if let Some(remote) = followed.filter(|remote| known.contains(remote)) {
             return Ok(remote);
         }
     }

@@ -125,7 +125,7 @@ fn signature(ports: &Ports) -> Result<crate::ports::Signature> {
     })
 }
 
-/// A remote as people may read it: without what opens it.
-fn shown(remote: &str) -> String {
-    crate::value::excerpt(&crate::redact::url(remote))
+/// A remote, or what was said of it, as people may read it: without what opens it.
+fn shown(text: &str) -> String {
+    crate::value::excerpt(&crate::redact::url(text))
 }

@@ -131,7 +131,7 @@ fn fetch_new(
     if !missing.is_empty() {
         let (count, first) = (missing.len(), crate::layout::tag(missing[0]));
         let what = if count == 1 { format!("the tag `{first}`") } else { format!("{count} tags, such as `{first}`") };
-        let why = said.map_or_else(String::new, |said| format!(": {}", crate::value::excerpt(&said)));
+        let why = said.map_or_else(String::new, |said| format!(": {}", super::shown(&said)));
         let message = format!("git did not take {what} of the remote `{}`{why}", super::shown(remote));
         note(&mut pulled.failures, Failure::new(FailureKind::Unavailable, message).hint("Try again: `au pull`"));
     }

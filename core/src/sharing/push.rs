@@ -117,7 +117,7 @@ impl Sending<'_> {
         if plan.notes.is_some() && !pushed.notes {
             return Ok(there.is_some());
         }
-        self.take_away(&news, &there.unwrap_or_default(), pushed)?;
+        self.take_away(&plan, &news, &there.unwrap_or_default(), pushed)?;
         Ok(true)
     }
 
@@ -254,7 +254,13 @@ impl Sending<'_> {
 
     /// Takes tags away there that stand for what is removed here, and for what is in an archive that is there too. Each only
     /// where it is the very commit.
-    fn take_away(&self, news: &News, archives_there: &BTreeSet<String>, pushed: &mut Pushed) -> Result<()> {
+    fn take_away(
+        &self,
+        plan: &Plan,
+        news: &News,
+        archives_there: &BTreeSet<String>,
+        pushed: &mut Pushed,
+    ) -> Result<()> {
         let removed = notes::removed(self.ports)?;
         let tagged: BTreeMap<String, ObjectId> = catalogue::tagged(self.ports)?.into_iter().collect();
         let mut archived = BTreeSet::new();
@@ -270,11 +276,10 @@ impl Sending<'_> {
             .tags
             .iter()
             .filter(|(id, commit)| gone(id, commit))
-            .map(|(id, commit)| Update {
-                name: format!("{}{id}", layout::TAGS),
-                target: None,
-                expected: Some(commit.clone()),
-            })
+            .map(|(id, commit)| (format!("{}{id}", layout::TAGS), commit))
+            // What went on after it was removed has moved there by now.
+            .filter(|(name, _)| !plan.moved.iter().any(|update| update.name == *name))
+            .map(|(name, commit)| Update { name, target: None, expected: Some(commit.clone()) })
             .collect();
         for batch in updates.chunks(BATCH) {
             let delivery = self.update(batch)?;

@@ -11,7 +11,7 @@ use crate::{layout, suggest, value};
 pub(super) fn problem(remote: &str, problem: Problem) -> Failure {
     let (trouble, words) = match problem {
         Problem::Failed(error) => return error.into(),
-        Problem::Refused(trouble, words) => (trouble, value::excerpt(&words)),
+        Problem::Refused(trouble, words) => (trouble, shown(&words)),
     };
     let (name, word) = (shown(remote), suggest::word(&shown(remote)));
     let told = |what: String| Failure::new(FailureKind::Unavailable, format!("{what}: {words}"));
@@ -62,7 +62,7 @@ pub(super) fn refused(remote: &str, delivery: &Delivery) -> Vec<Failure> {
             } else {
                 format!("{count} {kind}s, such as `{first}`")
             };
-            let words = value::excerpt(words);
+            let words = shown(words);
             let told = |message: String| Failure::new(FailureKind::Unavailable, message);
             match verdict {
                 0 => told(format!("Somebody else changed {what} at `{remote}` meanwhile: {words}"))
@@ -117,7 +117,10 @@ mod tests {
     #[test]
     fn what_opens_an_address_is_not_told() {
         let url = "https://ann:hunter2@example.org/a?token=hunter2";
-        let failure = problem(url, Problem::Refused(Trouble::Authentication, "who?\nyou".to_owned()));
+        let failure = problem(
+            url,
+            Problem::Refused(Trouble::Authentication, "who?\nyou of https://ann:hunter2@example.org".to_owned()),
+        );
         assert!(!format!("{failure:?}").contains("hunter2"), "{failure:?}");
         assert!(failure.message.contains("example.org") && !failure.message.contains('\n'), "{failure}");
     }

@@ -9,6 +9,7 @@ use crate::capabilities::cache::Cache;
 use crate::capabilities::clock::Clock;
 use crate::capabilities::data::Data;
 use crate::capabilities::entropy::Entropy;
+use crate::capabilities::exchange::Observer;
 use crate::capabilities::interpreter::Interpreter;
 use crate::capabilities::journal::Journals;
 use crate::capabilities::remote::Remote;
@@ -22,6 +23,7 @@ use crate::grants::Grants;
 mod archives;
 mod caches;
 mod data;
+mod exchange;
 mod journals;
 mod network;
 mod repository;
@@ -48,6 +50,7 @@ pub(crate) mod generated {
             "aurum:tracker/archive.destination": crate::capabilities::archive::Destination,
             "aurum:tracker/archive.writer": crate::capabilities::archive::Writer,
             "aurum:tracker/upkeep.sweep": crate::capabilities::upkeep::Sweep,
+            "aurum:tracker/exchange.advertisement": super::Advertisement,
         },
     });
 }
@@ -66,6 +69,10 @@ pub type SharedChanges = std::sync::Arc<capabilities::repository::ChangeSet>;
 #[expect(unreachable_pub, reason = "the generated bindings re-export it")]
 pub struct ByteStream(pub(crate) Box<dyn std::io::Read + Send>);
 
+/// What a remote has, asked once.
+#[expect(unreachable_pub, reason = "the generated bindings re-export it")]
+pub struct Advertisement(pub(crate) Vec<capabilities::repository::Reference>);
+
 /// What a core may reach, and how: made once, and kept when a sandbox has to be made anew.
 pub(crate) struct Capabilities {
     pub(crate) grants: Grants,
@@ -77,6 +84,8 @@ pub(crate) struct Capabilities {
     pub(crate) clock: Clock,
     pub(crate) entropy: Entropy,
     pub(crate) interpreter: Interpreter,
+    /// Who watches what takes long.
+    pub(crate) observer: Observer,
     /// What a call wants the user to know.
     pub(crate) warnings: Vec<Warning>,
     /// How often a journal was appended to: tells whether a call that trapped was accepted.

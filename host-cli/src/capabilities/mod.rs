@@ -7,6 +7,7 @@ pub mod cache;
 pub mod clock;
 pub mod data;
 pub mod entropy;
+pub mod exchange;
 pub(crate) mod git;
 pub mod interpreter;
 pub mod journal;

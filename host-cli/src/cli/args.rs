@@ -12,6 +12,8 @@ use super::commands::gc::GcArgs;
 use super::commands::init::InitArgs;
 use super::commands::load::LoadArgs;
 use super::commands::metrics::MetricsArgs;
+use super::commands::pull::PullArgs;
+use super::commands::push::PushArgs;
 use super::commands::recover::RecoverArgs;
 use super::commands::restore::RestoreArgs;
 use super::commands::rm::RmArgs;
@@ -70,6 +72,8 @@ pub(crate) enum Command {
     Archive(ArchiveArgs),
     Gc(GcArgs),
     Verify(VerifyArgs),
+    Push(PushArgs),
+    Pull(PullArgs),
     Recover(RecoverArgs),
     Completions(CompletionsArgs),
 }
@@ -86,6 +90,7 @@ Examples:
   au load acfdf6cd            Go back to one: its code, data and models
   au export acfdf6cd          Pack one up, to be sent and run elsewhere
   au rm acfdf6cd              Remove one; `au restore` brings it back
+  au push                     Share them by git's own remotes; `au pull` takes in others'
 
 {EXIT_STATUS}"
     )

@@ -117,6 +117,11 @@ impl<'a> Ui<'a> {
         Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
     }
 
+    /// Whether nothing but the answer and errors is to be said.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// Nothing of the answer is held back any longer.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         self.out.flush()

@@ -24,7 +24,7 @@ const MANY: usize = 1 << 16;
 ///
 /// They are written into a folder of their own, where the same content has the same name. Only when all are on stable
 /// storage are they given their places, so that whatever has a place is whole, even after a power cut.
-pub(super) struct Batch<'s> {
+pub(in crate::capabilities) struct Batch<'s> {
     store: &'s Store,
     objects: OwnedFd,
     /// Dropping it removes what has not found its place.
@@ -44,15 +44,15 @@ struct Contents {
 }
 
 /// A long content that has no name yet. Unless it is added it is dropped.
-pub(super) struct Stream<'b> {
+pub(in crate::capabilities) struct Stream<'b> {
     batch: &'b Batch<'b>,
     name: String,
     hash: Hash,
-    pub(super) size: u64,
+    pub(in crate::capabilities) size: u64,
 }
 
 impl<'s> Batch<'s> {
-    pub(super) fn new(store: &'s Store) -> Result<Self> {
+    pub(in crate::capabilities) fn new(store: &'s Store) -> Result<Self> {
         let failed = |error: Errno| store.failed("adding to", &error.into());
         // Gigabytes may lie there of a call that was stopped.
         store.clear();
@@ -73,7 +73,7 @@ impl<'s> Batch<'s> {
     }
 
     /// Whether the store has the content, or will have it with this batch.
-    pub(super) fn has(&self, hash: &Hash, size: u64) -> Result<bool> {
+    pub(in crate::capabilities) fn has(&self, hash: &Hash, size: u64) -> Result<bool> {
         let known = |contents: &Contents| contents.new.contains(hash) || contents.there.contains(hash);
         if known(&self.contents()) {
             return Ok(true);
@@ -105,7 +105,7 @@ impl<'s> Batch<'s> {
     }
 
     /// Adds a content that is in memory.
-    pub(super) fn add(&self, hash: &Hash, bytes: &[u8]) -> Result<()> {
+    pub(in crate::capabilities) fn add(&self, hash: &Hash, bytes: &[u8]) -> Result<()> {
         // Whoever comes first writes it.
         if self.has(hash, bytes.len() as u64)? || !self.contents().new.insert(*hash) {
             return Ok(());
@@ -115,7 +115,7 @@ impl<'s> Batch<'s> {
     }
 
     /// Takes in a file in one pass.
-    pub(super) fn stream(
+    pub(in crate::capabilities) fn stream(
         &self,
         file: &mut File,
         buffer: &mut Vec<u8>,
@@ -138,18 +138,18 @@ impl<'s> Batch<'s> {
     }
 
     /// Whether all that is on its way was in the store already.
-    pub(super) fn has_nothing_new(&self) -> bool {
+    pub(in crate::capabilities) fn has_nothing_new(&self) -> bool {
         self.contents().new.is_empty()
     }
 
     /// Puts all in place once it is so much that the rest had better wait.
-    pub(super) fn relieve(&mut self) -> Result<()> {
+    pub(in crate::capabilities) fn relieve(&mut self) -> Result<()> {
         let count = self.contents().len();
         if count < MANY { Ok(()) } else { self.settle() }
     }
 
     /// Puts all in place, and returns once it is there for good.
-    pub(super) fn finish(mut self) -> Result<()> {
+    pub(in crate::capabilities) fn finish(mut self) -> Result<()> {
         self.settle()?;
         // An error would come from somebody who removed it first.
         let _ = self.temporary.close();
@@ -220,8 +220,13 @@ impl<'s> Batch<'s> {
 }
 
 impl Stream<'_> {
+    /// What its content was hashed to.
+    pub(in crate::capabilities) fn hash(&self) -> &Hash {
+        &self.hash
+    }
+
     /// Adds what was streamed.
-    pub(super) fn add(mut self) -> Result<Hash> {
+    pub(in crate::capabilities) fn add(mut self) -> Result<Hash> {
         let batch = self.batch;
         if !batch.has(&self.hash, self.size)? && batch.contents().new.insert(self.hash) {
             let renamed = rustix::fs::renameat(&batch.folder, &self.name, &batch.folder, hexadecimal(&self.hash));
@@ -263,11 +268,11 @@ fn sync_all(_: &OwnedFd) -> io::Result<()> {
 
 /// Lets a file share the other's blocks, where the file system can (Btrfs, XFS, …).
 #[cfg(target_os = "linux")]
-pub(super) fn clone_file(to: &File, from: &File) -> bool {
+pub(in crate::capabilities) fn clone_file(to: &File, from: &File) -> bool {
     rustix::fs::ioctl_ficlone(to, from).is_ok()
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(super) fn clone_file(_: &File, _: &File) -> bool {
+pub(in crate::capabilities) fn clone_file(_: &File, _: &File) -> bool {
     false
 }

@@ -10,7 +10,7 @@ use super::paths::check_path;
 use super::store::{Store, parse_digest};
 use super::{Error, Result};
 
-mod batch;
+pub(super) mod batch;
 mod compare;
 mod content;
 mod link;

@@ -31,24 +31,29 @@ const PIPE: usize = 4 << 10;
 /// Runs git in `folder` with `input` on its standard input, without hooks, prompts or a file system monitor, and answers
 /// what it prints.
 pub(crate) fn git(folder: &Path, arguments: &[&str], input: &[u8]) -> Result<Vec<u8>> {
-    let output = run(folder, arguments, input)?;
+    let action = arguments.iter().find(|word| !word.starts_with('-') && !word.contains('=')).unwrap_or(&"");
+    finish(prepare(folder, arguments)?, action, input)
+}
+
+/// Runs what was prepared, and answers what it prints.
+pub(crate) fn finish(command: Command, action: &str, input: &[u8]) -> Result<Vec<u8>> {
+    let output = execute(command, input)?;
     if !output.status.success() {
-        let action = arguments.iter().find(|word| !word.starts_with('-') && !word.contains('=')).unwrap_or(&"");
         let words = String::from_utf8_lossy(&output.stderr);
         return Err(Error::Other(format!("`git {action}` failed: {}", words.trim())));
     }
     Ok(output.stdout)
 }
 
-/// The same, with whatever git answers, and how it ended.
+/// As [`git`], with whatever git answers, and how it ended.
 pub(crate) fn run(folder: &Path, arguments: &[&str], input: &[u8]) -> Result<Output> {
+    execute(prepare(folder, arguments)?, input)
+}
+
+fn execute(mut command: Command, input: &[u8]) -> Result<Output> {
     let failed = |error| Error::io("can't run `git`", &error);
-    let mut child = prepare(folder, arguments)?
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(failed)?;
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(failed)?;
     // A git that stops reading says why on its standard error, which tells more than the broken pipe.
     let stdin = child.stdin.take();
     let write = move || stdin.map_or(Ok(()), |mut stdin| stdin.write_all(input));
@@ -80,10 +85,16 @@ pub(crate) fn start(folder: &Path, arguments: &[&str]) {
 }
 
 fn prepare(folder: &Path, arguments: &[&str]) -> Result<Command> {
+    let mut command = hardened(folder)?;
+    command.args(arguments);
+    Ok(command)
+}
+
+/// Git in `folder`, without hooks, prompts, a file system monitor, or programs that an address could name.
+pub(crate) fn hardened(folder: &Path) -> Result<Command> {
     let mut command = Command::new(program()?);
     command
-        .args(["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false"])
-        .args(arguments)
+        .args(["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "protocol.ext.allow=never"])
         .current_dir(folder)
         .env("GIT_TERMINAL_PROMPT", "0")
         // Messages are looked into.

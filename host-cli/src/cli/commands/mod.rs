@@ -8,11 +8,14 @@ pub(crate) mod gc;
 pub(crate) mod init;
 pub(crate) mod load;
 pub(crate) mod metrics;
+pub(crate) mod pull;
+pub(crate) mod push;
 pub(crate) mod recover;
 pub(crate) mod restore;
 pub(crate) mod rm;
 pub(crate) mod show;
 pub(crate) mod verify;
+mod watching;
 
 use std::path::{Path, PathBuf};
 use std::{env, io};
@@ -40,6 +43,12 @@ pub(crate) fn dispatch(args: &Args, ui: &mut Ui<'_>) -> Result<()> {
         Command::Show(args) => at(&project(&folder)?, ui, |ui, tracker| show::show(ui, tracker, args)),
         Command::Load(args) => at(&project(&folder)?, ui, |ui, tracker| load::load(ui, tracker, args)),
         Command::Export(args) => at(&project(&folder)?, ui, |ui, tracker| export::export(ui, tracker, args, &folder)),
+        Command::Push(args) => {
+            sharing(&project(&folder)?, ui, args.remotes(), |ui, tracker| push::push(ui, tracker, args))
+        }
+        Command::Pull(args) => {
+            sharing(&project(&folder)?, ui, args.remotes(), |ui, tracker| pull::pull(ui, tracker, args))
+        }
         Command::Recover(args) => at(&project(&folder)?, ui, |ui, tracker| recover::recover(ui, tracker, args)),
         Command::Rm(args) => at(&project(&folder)?, ui, |ui, tracker| rm::rm(ui, tracker, args)),
         Command::Restore(args) => at(&project(&folder)?, ui, |ui, tracker| restore::restore(ui, tracker, args)),
@@ -87,6 +96,21 @@ fn project(folder: &Path) -> Result<PathBuf, Failure> {
 /// What most commands need: everything on this computer.
 fn at(root: &Path, ui: &mut Ui<'_>, act: impl FnOnce(&mut Ui<'_>, &mut Tracker) -> Result<()>) -> Result<()> {
     at_with(root, Grants::local(), ui, act)
+}
+
+/// Everything on this computer, git's configured remotes, and what the user has named, if it is one.
+fn sharing<'a>(
+    root: &Path,
+    ui: &mut Ui<'_>,
+    named: impl Iterator<Item = &'a str>,
+    act: impl FnOnce(&mut Ui<'_>, &mut Tracker) -> Result<()>,
+) -> Result<()> {
+    let grants = named.fold(Grants::local(), Grants::allow_exchange);
+    at_with(root, grants, ui, |ui, tracker| {
+        tracker.allow_configured_remotes()?;
+        tracker.observe(watching::observer(ui.is_quiet()));
+        act(ui, tracker)
+    })
 }
 
 /// Opens the tracker, acts, and tells what the core warned of meanwhile, whatever came of it.

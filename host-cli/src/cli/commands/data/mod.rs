@@ -3,6 +3,7 @@
 pub(crate) mod add;
 mod advice;
 pub(crate) mod ls;
+pub(crate) mod remote;
 pub(crate) mod restore;
 pub(crate) mod rm;
 mod secret;
@@ -15,11 +16,12 @@ use clap::Subcommand;
 
 use self::add::AddArgs;
 use self::ls::LsArgs;
+use self::remote::RemoteArgs;
 use self::restore::RestoreArgs;
 use self::rm::RmArgs;
 use self::status::StatusArgs;
 use super::{at, at_with};
-use crate::capabilities::remote;
+use crate::capabilities::remote as servers;
 use crate::cli::Result;
 use crate::cli::args::EXIT_STATUS;
 use crate::cli::render::dataset::Dataset;
@@ -48,6 +50,7 @@ pub(crate) enum DataCommand {
     Restore(RestoreArgs),
     #[command(visible_alias = "remove")]
     Rm(RmArgs),
+    Remote(RemoteArgs),
 }
 
 fn examples() -> String {
@@ -57,6 +60,8 @@ Examples:
   au data add adult.data       Keep track of a file
   au data status               See what has changed since
   au data restore adult.data   Bring it back to what it was
+  au data remote add share file:///mnt/share
+                               Have it go along with `au push`
 
 {EXIT_STATUS}"
     )
@@ -77,13 +82,14 @@ pub(crate) fn data(ui: &mut Ui<'_>, root: &Path, args: &DataArgs) -> Result<()> 
         }
         DataCommand::Restore(args) => at(root, ui, |ui, tracker| restore::restore(ui, tracker, args)),
         DataCommand::Rm(args) => at(root, ui, |ui, tracker| rm::rm(ui, tracker, args)),
+        DataCommand::Remote(args) => at(root, ui, |ui, tracker| remote::remote(ui, tracker, args)),
     }
 }
 
 /// This computer and the servers of these addresses, wherever those send on to. What is no address is for the core to
 /// refuse.
 fn reaching<'a>(ui: &mut Ui<'_>, addresses: impl Iterator<Item = &'a str>) -> Grants {
-    let mut hosts: Vec<_> = addresses.filter_map(|address| remote::host_of(address).ok()).collect();
+    let mut hosts: Vec<_> = addresses.filter_map(|address| servers::host_of(address).ok()).collect();
     hosts.sort_unstable();
     hosts.dedup();
     let mut grants = Grants::local();
