@@ -202,7 +202,8 @@ fn paths(ports: &Ports, root: &str) -> Result<Vec<Location>> {
     let mut seen = 0;
     while let Some(folder) = folders.pop() {
         seen += 1;
-        if seen + paths.len() > MOST {
+        // Each folder leads to a note, a few levels deeper at most: trees that hold each other seem to have no end.
+        if paths.len() > MOST || seen > DEEPEST * (paths.len() + 1) {
             let message = format!("There are more notes than {MOST}, or what looks like so many");
             return Err(Failure::new(FailureKind::LimitReached, message));
         }

@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use aurum_host::grants::Grants;
-use aurum_host::{AddOptions, Collection, DataSource, FailureKind, Outcome};
+use aurum_host::{AddOptions, Collection, DataSource, FailureKind, Outcome, Request};
 
 use crate::project::{Project, options};
 
@@ -167,4 +167,66 @@ fn removing_and_clearing_need_git_and_the_store() {
     without_effect(&project, reading.allow_repository_edit(), |tracker| {
         kind(tracker.verify(None, false).map(|steps| drop(steps.collect::<Vec<_>>())))
     });
+}
+
+/// What pushing to, and pulling from, a remote says.
+fn exchange(tracker: &mut aurum_host::Tracker, remote: &str) -> [Option<FailureKind>; 2] {
+    let request = Request { remote: Some(remote.to_owned()), words: vec![], data: true };
+    [tracker.push(&request).err().map(|failure| failure.kind), tracker.pull(&request).err().map(|failure| failure.kind)]
+}
+
+#[test]
+fn a_remote_that_is_not_granted_is_not_asked() {
+    let project = Project::new();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let url = format!("git://127.0.0.1:{}/a", listener.local_addr().unwrap().port());
+    project.git(&["remote", "add", "origin", &url]);
+    let before = project.everything();
+    for grants in [Grants::local(), Grants::local().allow_exchange("lab"), Grants::local().allow_host("127.0.0.1")] {
+        for remote in ["origin", url.as_str()] {
+            assert_eq!(exchange(&mut project.tracker(grants.clone()), remote), [Some(FailureKind::Denied); 2]);
+        }
+    }
+    assert!(listener.accept().is_err(), "the remote was asked");
+    assert_eq!(project.everything(), before);
+}
+
+#[test]
+fn pulling_needs_git_to_be_written() {
+    let hub = tempfile::tempdir().unwrap();
+    let project = Project::new();
+    project.git(&["init", "--quiet", "--bare", hub.path().to_str().unwrap()]);
+    let mut tracker = project.tracker(Grants::local().allow_exchange(hub.path().to_str().unwrap()));
+    tracker.start(&options()).unwrap();
+    tracker.finish(Outcome::Finished, None).unwrap();
+    assert_eq!(exchange(&mut tracker, hub.path().to_str().unwrap()), [None, None]);
+    let other = Project::new();
+    let grants = Grants::none().allow_workspace().allow_journal().allow_exchange(hub.path().to_str().unwrap());
+    let before = other.everything();
+    let request = Request { remote: Some(hub.path().to_str().unwrap().to_owned()), words: vec![], data: true };
+    assert_eq!(other.tracker(grants).pull(&request).unwrap_err().kind, FailureKind::Denied);
+    assert_eq!(other.everything(), before);
+}
+
+#[test]
+fn a_data_remote_is_one_that_the_repository_or_the_host_names() {
+    let (share, hub) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let project = Project::new();
+    project.git(&["init", "--quiet", "--bare", hub.path().to_str().unwrap()]);
+    let grants = Grants::local().allow_exchange(hub.path().to_str().unwrap());
+    let mut tracker = project.tracker(grants);
+    tracker.start(&options()).unwrap();
+    tracker.save_model("model", Box::new(Cursor::new(b"weights".to_vec()))).unwrap();
+    tracker.finish(Outcome::Finished, None).unwrap();
+    // What comes with a clone can't name one: only the repository's own configuration does.
+    std::fs::write(
+        project.root().join(".au/config"),
+        format!("[aurum]\n\tformat = 1\n[aurum \"remote.evil\"]\n\turl = file://{}\n", share.path().display()),
+    )
+    .unwrap();
+    let request = Request { remote: Some(hub.path().to_str().unwrap().to_owned()), words: vec![], data: true };
+    let pushed = tracker.push(&request).unwrap();
+    assert!(matches!(pushed.data, aurum_host::DataOutcome::LeftBehind(_)), "{:?}", pushed.data);
+    assert_eq!(std::fs::read_dir(share.path()).unwrap().count(), 0);
 }

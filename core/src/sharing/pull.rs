@@ -90,11 +90,13 @@ fn bring(ports: &Ports, remote: &str, incoming: &Incoming<'_>, pulled: &mut Pull
     }
     fetch_new(ports, remote, &new, &held_back, pulled)?;
     fetch_other(ports, remote, &other, incoming, pulled)?;
-    drop_gone(ports, &removed, &parcels)?;
+    let mut gone = drop_gone(ports, &removed, &parcels)?;
 
     let after = known(ports)?;
     pulled.experiments = after.difference(&before).count() as u64;
-    pulled.removed = before.difference(&after).count() as u64;
+    // What an earlier push took in of the notes is no longer listed, and what is archived has no tag.
+    gone.extend(before.difference(&after).cloned());
+    pulled.removed = gone.len() as u64;
     Ok(())
 }
 
@@ -126,14 +128,41 @@ fn fetch_new(
     if new.is_empty() {
         return Ok(());
     }
-    let here: BTreeSet<String> = catalogue::tagged(ports)?.into_iter().map(|(id, _)| id).collect();
-    let missing: Vec<&str> = new.iter().map(|(id, _)| id.as_str()).filter(|id| !here.contains(*id)).collect();
+    let here: BTreeMap<String, ObjectId> = catalogue::tagged(ports)?.into_iter().collect();
+    leave_out_rubbish(ports, remote, new, &here, pulled)?;
+    let missing: Vec<&str> = new.iter().map(|(id, _)| id.as_str()).filter(|id| !here.contains_key(*id)).collect();
     if !missing.is_empty() {
         let (count, first) = (missing.len(), crate::layout::tag(missing[0]));
         let what = if count == 1 { format!("the tag `{first}`") } else { format!("{count} tags, such as `{first}`") };
         let why = said.map_or_else(String::new, |said| format!(": {}", super::shown(&said)));
         let message = format!("git did not take {what} of the remote `{}`{why}", super::shown(remote));
         note(&mut pulled.failures, Failure::new(FailureKind::Unavailable, message).hint("Try again: `au pull`"));
+    }
+    Ok(())
+}
+
+/// A tag can be put on anything. What is no commit is no experiment, and would be told of again and again.
+fn leave_out_rubbish(
+    ports: &Ports,
+    remote: &str,
+    new: &[(&String, String)],
+    here: &BTreeMap<String, ObjectId>,
+    pulled: &mut Pulled,
+) -> Result<()> {
+    let mut rubbish = Vec::new();
+    for (id, name) in new {
+        if let Some(commit) = here.get(*id)
+            && ports.exchange.parents(commit)?.is_none()
+        {
+            rubbish.push(name.clone());
+        }
+    }
+    if let Some(first) = rubbish.first() {
+        ports.repository_edit.remove_references(&rubbish)?;
+        let (count, remote) = (rubbish.len(), super::shown(remote));
+        let message = format!("Of `{remote}` what is on no commit is left out: {count} tags, `{first}` the first");
+        let hint = "Have somebody look at it there: `git ls-remote` shows it";
+        note(&mut pulled.failures, Failure::new(FailureKind::Unreadable, message).hint(hint));
     }
     Ok(())
 }
@@ -165,13 +194,14 @@ fn fetch_other(
 }
 
 /// Drops the tags of what was removed elsewhere, which can be brought back for a while, and of what an archive that has just come
-/// holds.
-fn drop_gone(ports: &Ports, removed: &BTreeSet<ObjectId>, parcels: &[parcel::Parcel]) -> Result<()> {
+/// holds. Answers the ids of the former.
+fn drop_gone(ports: &Ports, removed: &BTreeSet<ObjectId>, parcels: &[parcel::Parcel]) -> Result<BTreeSet<String>> {
     let members = parcels.iter().flat_map(|parcel| &parcel.members);
     let archived: BTreeMap<&String, &ObjectId> = members.map(|(id, commit)| (id, commit)).collect();
-    let mut gone = Vec::new();
+    let (mut gone, mut dropped) = (Vec::new(), BTreeSet::new());
     for (id, commit) in catalogue::tagged(ports)? {
         if removed.contains(&commit) {
+            dropped.insert(id.clone());
             let trash = format!("{}{id}", layout::TRASH);
             let there = catalogue::reference(ports, &trash)?;
             if there.as_ref() != Some(&commit) {
@@ -186,5 +216,8 @@ fn drop_gone(ports: &Ports, removed: &BTreeSet<ObjectId>, parcels: &[parcel::Par
         }
         gone.push(format!("{}{id}", layout::TAGS));
     }
-    if gone.is_empty() { Ok(()) } else { Ok(ports.repository_edit.remove_references(&gone)?) }
+    if !gone.is_empty() {
+        ports.repository_edit.remove_references(&gone)?;
+    }
+    Ok(dropped)
 }

@@ -34,8 +34,9 @@ impl<'o> Transport<'o> {
     pub(super) fn new(repository: &Repository, observer: &'o Observer, action: &'static str) -> Result<Self> {
         repository.git()?;
         let mut command = command::hardened(repository.root())?;
-        // A reference that is there must not outlive what it leads to.
-        command.args(["-c", "core.fsync=committed,derived-metadata"]);
+        // A reference must not outlive what it leads to. Where one sync does for all references, git need not do each.
+        let references = if cfg!(target_os = "linux") { "" } else { ",reference" };
+        command.arg("-c").arg(format!("core.fsync=loose-object,pack,pack-metadata,commit-graph{references}"));
         if !observer.attended {
             let set = |name: &str| env::var_os(name).is_some();
             let configured = || repository.setting("core.sshCommand").map(|command| command.is_some());

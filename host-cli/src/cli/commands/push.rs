@@ -57,7 +57,8 @@ pub(crate) fn push(ui: &mut Ui<'_>, tracker: &mut Tracker, args: &PushArgs) -> R
     let pushed = tracker.push(&request)?;
     show(ui.out, &pushed)?;
     if let DataOutcome::LeftBehind(LeftBehind { objects, bytes: size }) = pushed.data {
-        let what = format!("{} of models and data ({}) stay on this computer", count(objects, "object"), bytes(size));
+        let stay = if objects == 1 { "stays" } else { "stay" };
+        let what = format!("{} of models and data, {}, {stay} on this computer", count(objects, "object"), bytes(size));
         ui.note(&what, &["Say where they may go: `au data remote add NAME file:///PATH`, then push again".to_owned()]);
     }
     absent(ui, &pushed.data, "neither here nor at");
