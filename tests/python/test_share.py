@@ -101,6 +101,10 @@ def test_only_what_is_named_is_sent(lab: Lab) -> None:
     assert lab.refs() == [f"refs/tags/au/{a}"]
     one.au("push", "--remote", "origin", "@").ok()
     assert len(lab.refs()) == 2
+    c = record(one, "au.register_metric(accuracy=0.1)\n")
+    assert "sent 1 experiment" in one.au("push", "--where", "accuracy < 0.5 and status = finished").ok().stdout
+    assert f"refs/tags/au/{c}" in lab.refs()
+    one.au("push", "--where", "accuracy <").failed(2)
     one.au("push", "beef").failed(1, "No experiment matches `beef`", "There is no remote `beef` either")
     one.au("push", "orign").failed(1, "Did you mean the remote `origin`?")
     one.au("push", "--remote", "lab").failed(2, "There is no remote named `lab`", "There is `origin`")
@@ -108,7 +112,7 @@ def test_only_what_is_named_is_sent(lab: Lab) -> None:
     one.git("remote", "add", "b", lab.hub)
     one.au("push").failed(2, "It is not clear which remote is meant: `a`, `b`", "Name one: `au push a`")
     one.git("config", "branch.main.remote", "b")
-    assert one.au("push").ok().stdout == "b has it all: 2 experiments\n"
+    assert one.au("push").ok().stdout == "b has it all: 3 experiments\n"
     assert b
 
 

@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use aurum_host::grants::Grants;
-use aurum_host::{AddOptions, Collection, DataSource, FailureKind, Outcome, Request};
+use aurum_host::{AddOptions, Collection, DataSource, FailureKind, Outcome, ShareRequest};
 
 use crate::project::{Project, options};
 
@@ -171,7 +171,7 @@ fn removing_and_clearing_need_git_and_the_store() {
 
 /// What pushing to, and pulling from, a remote says.
 fn exchange(tracker: &mut aurum_host::Tracker, remote: &str) -> [Option<FailureKind>; 2] {
-    let request = Request { remote: Some(remote.to_owned()), words: vec![], data: true };
+    let request = ShareRequest { remote: Some(remote.to_owned()), words: vec![], condition: None, data: true };
     [tracker.push(&request).err().map(|failure| failure.kind), tracker.pull(&request).err().map(|failure| failure.kind)]
 }
 
@@ -204,7 +204,12 @@ fn pulling_needs_git_to_be_written() {
     let other = Project::new();
     let grants = Grants::none().allow_workspace().allow_journal().allow_exchange(hub.path().to_str().unwrap());
     let before = other.everything();
-    let request = Request { remote: Some(hub.path().to_str().unwrap().to_owned()), words: vec![], data: true };
+    let request = ShareRequest {
+        remote: Some(hub.path().to_str().unwrap().to_owned()),
+        words: vec![],
+        condition: None,
+        data: true,
+    };
     assert_eq!(other.tracker(grants).pull(&request).unwrap_err().kind, FailureKind::Denied);
     assert_eq!(other.everything(), before);
 }
@@ -225,7 +230,12 @@ fn a_data_remote_is_one_that_the_repository_or_the_host_names() {
         format!("[aurum]\n\tformat = 1\n[aurum \"remote.evil\"]\n\turl = file://{}\n", share.path().display()),
     )
     .unwrap();
-    let request = Request { remote: Some(hub.path().to_str().unwrap().to_owned()), words: vec![], data: true };
+    let request = ShareRequest {
+        remote: Some(hub.path().to_str().unwrap().to_owned()),
+        words: vec![],
+        condition: None,
+        data: true,
+    };
     let pushed = tracker.push(&request).unwrap();
     assert!(matches!(pushed.data, aurum_host::DataOutcome::LeftBehind(_)), "{:?}", pushed.data);
     assert_eq!(std::fs::read_dir(share.path()).unwrap().count(), 0);

@@ -436,8 +436,8 @@ impl sharing::Guest for Component {
 }
 
 fn shared(request: sharing::Request) -> share::Request {
-    let sharing::Request { remote, words, data } = request;
-    share::Request { remote, words, data }
+    let sharing::Request { remote, words, condition, data } = request;
+    share::Request { remote, words, condition, data }
 }
 
 fn outcome(outcome: DataOutcome) -> sharing::DataOutcome {

@@ -51,6 +51,8 @@ pub struct Request {
     pub remote: Option<String>,
     /// Perhaps the remote, then selectors.
     pub words: Vec<String>,
+    /// What the experiments have to meet, in the language of [`query`](crate::query).
+    pub condition: Option<String>,
     /// Whether models and data go along.
     pub data: bool,
 }

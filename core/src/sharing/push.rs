@@ -7,7 +7,7 @@ use super::{BATCH, DataOutcome, Incoming, MANY, PATIENCE, Request, cargo, choice
 use crate::catalogue::{self, Saved};
 use crate::error::{Failure, FailureKind, Result};
 use crate::ports::{Delivery, ObjectId, Ports, Reference, Update, Verdict};
-use crate::{history, id, layout, notes, project, selector};
+use crate::{history, id, layout, notes, project, query, selector};
 
 /// What came of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub struct Pushed {
 pub fn push(ports: &Ports, request: &Request) -> Result<Pushed> {
     project::require(ports)?;
     let choice = choice::choose(ports, request.remote.as_deref(), &request.words, "push")?;
-    let selected = choice.selector.as_deref().map(|selector| select(ports, selector)).transpose();
+    let selected = select(ports, choice.selector.as_deref(), request.condition.as_deref());
     let selected = selected.map_err(|failure| match &choice.doubt {
         Some(doubt) => failure.hint(doubt.clone()),
         None => failure,
@@ -59,13 +59,21 @@ pub fn push(ports: &Ports, request: &Request) -> Result<Pushed> {
     Ok(pushed)
 }
 
-/// The ids that a selector names. A run that is not saved yet has nothing to be sent.
-fn select(ports: &Ports, selector: &str) -> Result<BTreeSet<String>> {
+/// The ids that are asked for; none where all are. A run that is not saved yet has nothing to be sent.
+fn select(ports: &Ports, selector: Option<&str>, condition: Option<&str>) -> Result<Option<BTreeSet<String>>> {
     let saved = catalogue::saved(ports)?;
-    if let Some(ids) = selector::by_id(selector, saved.iter().map(|saved| saved.id.as_str()))? {
-        return Ok(ids);
+    let condition = condition.map(str::to_owned);
+    match (selector, &condition) {
+        (None, None) => return Ok(None),
+        (Some(selector), None) => {
+            // Ids alone take no records to answer, and whatever bears one can be sent.
+            if let Some(ids) = selector::by_id(selector, saved.iter().map(|saved| saved.id.as_str()))? {
+                return Ok(Some(ids));
+            }
+        }
+        _ => {}
     }
-    let mut ids = history::ids(ports, selector)?;
+    let mut ids = history::ids(ports, &query::Request { condition, ..query::Request::of(selector) })?;
     let unsaved: Vec<String> =
         ids.iter().filter(|id| saved.binary_search_by(|saved| saved.id.cmp(id)).is_err()).cloned().collect();
     for id in unsaved {
@@ -75,7 +83,7 @@ fn select(ports: &Ports, selector: &str) -> Result<BTreeSet<String>> {
         ports.progress.warn(&format!("The experiment `{short}` is not saved yet, and is not sent"), &[hint]);
         ids.remove(&id);
     }
-    Ok(ids)
+    Ok(Some(ids))
 }
 
 /// One push under way.
@@ -161,7 +169,11 @@ impl Sending<'_> {
                 _ if in_archive(archived_there) => present += 1,
                 None => plan.new.push(saved.clone()),
                 Some(theirs) if self.ports.exchange.descends(&saved.commit, theirs)? => {
-                    plan.moved.push(Update { name, target: Some(saved.commit.clone()), expected: Some(theirs.clone()) })
+                    plan.moved.push(Update {
+                        name,
+                        target: Some(saved.commit.clone()),
+                        expected: Some(theirs.clone()),
+                    });
                 }
                 // Another clone knows more of it than this one.
                 Some(theirs) if self.ports.exchange.descends(theirs, &saved.commit)? => present += 1,

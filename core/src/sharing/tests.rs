@@ -97,11 +97,11 @@ fn parcel_holds(ports: &Ports, id: &str) -> bool {
 
 fn send(world: &World, words: &[&str]) -> Result<Pushed> {
     let words = words.iter().map(|word| (*word).to_owned()).collect();
-    push(&world.ports(), &Request { remote: None, words, data: true })
+    push(&world.ports(), &Request { words, data: true, ..Request::default() })
 }
 
 fn bring(world: &World) -> Result<Pulled> {
-    pull(&world.ports(), &Request { remote: None, words: vec![], data: true })
+    pull(&world.ports(), &Request { data: true, ..Request::default() })
 }
 
 fn saved(world: &World) -> Vec<Saved> {

@@ -6,7 +6,7 @@ use crate::cli::render::escape;
 use crate::cli::render::size::count;
 use crate::cli::ui::Ui;
 use crate::cli::{Error, Result};
-use crate::{Pulled, Request, Tracker};
+use crate::{Pulled, ShareRequest, Tracker};
 
 /// Take in the experiments that others have shared
 ///
@@ -45,7 +45,7 @@ impl PullArgs {
 }
 
 pub(crate) fn pull(ui: &mut Ui<'_>, tracker: &mut Tracker, args: &PullArgs) -> Result<()> {
-    let request = Request { remote: args.remote.clone(), words: Vec::new(), data: !args.no_data };
+    let request = ShareRequest { remote: args.remote.clone(), words: Vec::new(), condition: None, data: !args.no_data };
     let pulled = tracker.pull(&request)?;
     show(ui.out, &pulled)?;
     absent(ui, &pulled.data, "neither here nor at");

@@ -5,7 +5,7 @@ use crate::cli::render::escape;
 use crate::cli::render::size::{bytes, count};
 use crate::cli::ui::Ui;
 use crate::cli::{Error, Result};
-use crate::{DataOutcome, Freight, LeftBehind, Pushed, Request, Tracker};
+use crate::{DataOutcome, Freight, LeftBehind, Pushed, ShareRequest, Tracker};
 
 /// Share experiments with other clones, by a git remote
 ///
@@ -24,6 +24,9 @@ pub(crate) struct PushArgs {
     /// The remote, whatever it looks like; all words are experiments then
     #[arg(long, value_name = "NAME")]
     remote: Option<String>,
+    /// Send those alone that meet a condition, such as `accuracy > 0.9`; `au metrics --where` shows which
+    #[arg(long = "where", value_name = "CONDITION", allow_hyphen_values = true)]
+    condition: Option<String>,
     /// Leave models and data here
     #[arg(long)]
     no_data: bool,
@@ -37,6 +40,8 @@ Examples:
   au push lab                   To the remote named `lab`
   au push @                     The latest alone
   au push lab acfdf6cd 280459c5 Two of them
+  au push --where 'accuracy > 0.9 and status = finished'
+                                Those that meet a condition
   au push /mnt/share/work.git   To a repository on a disk
   au data remote add share file:///mnt/share
                                 Say where models and data go
@@ -53,7 +58,12 @@ impl PushArgs {
 }
 
 pub(crate) fn push(ui: &mut Ui<'_>, tracker: &mut Tracker, args: &PushArgs) -> Result<()> {
-    let request = Request { remote: args.remote.clone(), words: args.words.clone(), data: !args.no_data };
+    let request = ShareRequest {
+        remote: args.remote.clone(),
+        words: args.words.clone(),
+        condition: args.condition.clone(),
+        data: !args.no_data,
+    };
     let pushed = tracker.push(&request)?;
     show(ui.out, &pushed)?;
     if let DataOutcome::LeftBehind(LeftBehind { objects, bytes: size }) = pushed.data {
