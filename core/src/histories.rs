@@ -343,6 +343,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+#[expect(clippy::disallowed_methods, reason = "how many is the developer's to say")]
 fn histories() -> u32 {
     std::env::var("AURUM_HISTORIES").ok().and_then(|count| count.parse().ok()).unwrap_or(2_000)
 }

@@ -203,7 +203,7 @@ fn paths(ports: &Ports, root: &str) -> Result<Vec<Location>> {
     while let Some(folder) = folders.pop() {
         seen += 1;
         // Each folder leads to a note, a few levels deeper at most: trees that hold each other seem to have no end.
-        if paths.len() > MOST || seen > DEEPEST * (paths.len() + 1) {
+        if paths.len() > MOST || seen > LONGEST_FOLDER * (paths.len() + 1) {
             let message = format!("There are more notes than {MOST}, or what looks like so many");
             return Err(Failure::new(FailureKind::LimitReached, message));
         }

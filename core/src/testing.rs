@@ -23,6 +23,9 @@ type Tree = BTreeMap<String, String>;
 /// Of a journal, which its writer has though nobody finds it any more.
 type Bytes = Rc<RefCell<Vec<u8>>>;
 
+/// After how many calls, and what is done then.
+type Visit = (u32, Box<dyn FnOnce()>);
+
 #[derive(Default)]
 struct Inner {
     standing: Cell<Option<Standing>>,
@@ -61,7 +64,7 @@ struct Inner {
     refused: RefCell<BTreeSet<&'static str>>,
     failing: RefCell<Option<Failing>>,
     /// What another process does after so many calls.
-    visit: RefCell<Option<(u32, Box<dyn FnOnce()>)>>,
+    visit: RefCell<Option<Visit>>,
     /// How much of each journal a power cut leaves for certain.
     synced: RefCell<BTreeMap<(String, u32), usize>>,
     /// What another process writes to the next file that is exchanged.

@@ -192,7 +192,7 @@ fn name_all(ports: &Ports, forgotten: &str, settled: u64, dry_run: bool, sweep: 
     let mut before = settled;
     let mut found = BTreeSet::new();
     for entry in ports.journal.entries()? {
-        digests::in_journal(ports, &entry.id, &mut found)?;
+        digests::in_journals(ports, &entry.id, &mut found)?;
         // What its children use stands in journals of their own.
         let started = State::read(&*ports.journal, &entry.id).ok().and_then(|state| state.started);
         let started = started.ok_or_else(|| unknown(&format!("the journal of `{}` can't be read", entry.id)))?;

@@ -28,22 +28,25 @@ pub(super) fn find(bytes: &[u8], found: &mut BTreeSet<String>) {
     }
 }
 
-/// The digests in a journal, what it says of output included: one too many keeps something for longer.
-pub(super) fn in_journal(ports: &Ports, id: &str, found: &mut BTreeSet<String>) -> Result<()> {
-    let mut offset = 0;
-    let mut rest: Vec<u8> = Vec::new();
-    loop {
-        let page = ports.journal.read(id, offset, PAGE)?;
-        if page.is_empty() {
-            return Ok(());
+/// The digests in the journals of a run and its children, what they say of output included: one too many keeps something for longer.
+pub(super) fn in_journals(ports: &Ports, id: &str, found: &mut BTreeSet<String>) -> Result<()> {
+    for part in ports.journal.parts(id)? {
+        let mut offset = 0;
+        let mut rest: Vec<u8> = Vec::new();
+        loop {
+            let page = ports.journal.read(id, part.number, offset, PAGE)?;
+            if page.is_empty() {
+                break;
+            }
+            offset += page.len() as u64;
+            rest.extend(page);
+            find(&rest, found);
+            // One may stand across two pages.
+            let done = rest.len().saturating_sub(LENGTH - 1);
+            rest.drain(..done);
         }
-        offset += page.len() as u64;
-        rest.extend(page);
-        find(&rest, found);
-        // One may stand across two pages.
-        let done = rest.len().saturating_sub(LENGTH - 1);
-        rest.drain(..done);
     }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -321,7 +321,7 @@ fn models_go_along_where_a_data_remote_is_set_and_are_weighed_where_not() {
     let DataOutcome::Carried(carried) = send(&one, &[]).unwrap().data else { panic!("nothing went") };
     assert_eq!((carried.freight.objects, carried.freight.bytes), (1, 7));
     bring(&two).unwrap();
-    assert!(two.has_stored(&model.digest));
+    assert!(two.has_digest(&model.digest));
 
     one.refuse("exchange");
     assert_eq!(send(&one, &[]).unwrap_err().kind, FailureKind::Denied);

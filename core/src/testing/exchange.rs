@@ -27,7 +27,7 @@ impl World {
         self.0.protected.borrow_mut().push(prefix.to_owned());
     }
 
-    pub fn has_stored(&self, digest: &str) -> bool {
+    pub fn has_digest(&self, digest: &str) -> bool {
         self.0.store.borrow().contains_key(digest)
     }
 
