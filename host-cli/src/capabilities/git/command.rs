@@ -76,6 +76,7 @@ fn execute(mut command: Command, input: &[u8]) -> Result<Output> {
 }
 
 /// Starts git, and waits for nothing of it. Whether it can be started does not matter.
+#[cfg(feature = "cli")]
 pub(crate) fn start(folder: &Path, arguments: &[&str]) {
     let Ok(mut command) = prepare(folder, arguments) else { return };
     // Ctrl-C is meant for who started it.

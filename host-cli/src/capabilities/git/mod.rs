@@ -15,6 +15,7 @@ pub(crate) mod durable;
 pub(crate) mod history;
 pub(crate) mod index;
 pub(crate) mod loose;
+#[cfg(feature = "cli")]
 pub(crate) mod maintenance;
 pub(crate) mod open;
 pub(crate) mod references;

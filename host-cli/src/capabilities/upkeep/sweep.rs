@@ -1,12 +1,11 @@
 //! Telling what in the store nothing names, and removing it.
 
 use std::collections::HashSet;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read};
 use std::time::SystemTime;
 
 use super::{Amount, Result, moment, store::files};
-use crate::capabilities::Error;
 use crate::capabilities::data::manifest;
 use crate::capabilities::store::{Hash, Store, digest_of, hash_stream, parse_digest};
 
@@ -141,10 +140,12 @@ impl Sweep {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
+    use std::fs::File;
     use std::path::Path;
     use std::time::Duration;
 
     use super::*;
+    use crate::capabilities::Error;
     use crate::capabilities::data::{Data, Place};
 
     const NOW: u64 = 4_000_000_000_000;
@@ -178,7 +179,10 @@ mod tests {
         let image = add("image");
         let mut sweep = Sweep::begin(store.clone());
         let gone = digest_of(&[1; 32]);
-        assert_eq!(sweep.keep(&[manifest.clone(), model.clone(), gone.clone(), odd.clone()]).unwrap(), [gone.clone()]);
+        assert_eq!(
+            sweep.keep(&[manifest.clone(), model.clone(), gone.clone(), odd.clone()]).unwrap(),
+            std::slice::from_ref(&gone)
+        );
         assert_eq!(sweep.keep(std::slice::from_ref(&gone)).unwrap(), [gone]);
         assert_eq!(sweep.measure(month_ago()).unwrap(), Amount::default(), "nothing has rested yet");
         age(&store, &orphan);
@@ -201,7 +205,10 @@ mod tests {
         let manifest = data.keep(Place::Project("images")).unwrap().unwrap().digest.unwrap();
         let image = store.add(&mut "image".as_bytes()).unwrap().digest;
         fs::remove_file(store.path(&image).unwrap()).unwrap();
-        assert_eq!(Sweep::begin(store.clone()).keep(std::slice::from_ref(&manifest)).unwrap(), [manifest.clone()]);
+        assert_eq!(
+            Sweep::begin(store.clone()).keep(std::slice::from_ref(&manifest)).unwrap(),
+            std::slice::from_ref(&manifest)
+        );
         let path = store.path(&manifest).unwrap();
         let text = fs::read_to_string(&path).unwrap().replace("\"size\":5", "\"size\":6");
         fs::remove_file(&path).unwrap();

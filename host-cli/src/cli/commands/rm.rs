@@ -131,7 +131,7 @@ fn undo(candidates: &[Candidate]) -> String {
 }
 
 fn confirmed(ui: &mut Ui<'_>, candidates: &[Candidate]) -> Result<bool> {
-    let mut lines: Vec<String> = candidates.iter().take(SHOWN).map(|candidate| line(candidate)).collect();
+    let mut lines: Vec<String> = candidates.iter().take(SHOWN).map(line).collect();
     if candidates.len() > SHOWN {
         lines.push(format!("and {} more", candidates.len() - SHOWN));
     }
