@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use gix::ObjectId;
@@ -237,7 +237,8 @@ pub(crate) fn set(
     let path = base.join(gix::path::from_bstr(full.as_bstr()).map_err(|error| failure(&error))?);
     let references = base.join("refs");
     let change = Change { repository, path: &path, full: &full, expected, target };
-    if !(is_own(&full) && change.is_needless()?) && !(is_own(&full) && expected.is_none() && change.create(durable)?) {
+    let done = is_own(&full) && (change.is_needless()? || expected.is_none() && change.create(durable)?);
+    if !done {
         change.exchange(branch.as_ref(), if full == "HEAD" { base } else { &references }, durable)?;
     }
     if durable && full == "HEAD" {
