@@ -15,11 +15,11 @@ pub(crate) mod durable;
 pub(crate) mod history;
 pub(crate) mod index;
 pub(crate) mod loose;
-#[cfg(feature = "cli")]
-pub(crate) mod maintenance;
 pub(crate) mod open;
 pub(crate) mod references;
 pub(crate) mod reflog;
+#[cfg(feature = "cli")]
+pub(crate) mod tidying;
 pub(crate) mod transaction;
 pub(crate) mod tree_edit;
 pub(crate) mod untracked;

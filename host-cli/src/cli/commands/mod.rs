@@ -23,7 +23,7 @@ use std::{env, io};
 use super::Result;
 use super::args::{Args, Command};
 use super::ui::Ui;
-use crate::capabilities::git::maintenance;
+use crate::capabilities::git::tidying;
 use crate::capabilities::interpreter::Interpreter;
 use crate::grants::Grants;
 use crate::{Failure, FailureKind, Tracker};
@@ -37,7 +37,7 @@ pub(crate) fn dispatch(args: &Args, ui: &mut Ui<'_>) -> Result<()> {
         Command::Metrics(args) => {
             let root = project(&folder)?;
             let shown = at(&root, ui, |ui, tracker| metrics::metrics(ui, tracker, args));
-            maintenance::tidy(&root);
+            tidying::tidy(&root);
             shown
         }
         Command::Show(args) => at(&project(&folder)?, ui, |ui, tracker| show::show(ui, tracker, args)),
@@ -56,7 +56,7 @@ pub(crate) fn dispatch(args: &Args, ui: &mut Ui<'_>) -> Result<()> {
         Command::Gc(args) => {
             let root = project(&folder)?;
             at(&root, ui, |ui, tracker| gc::gc(ui, tracker, args))?;
-            maintenance::tidy(&root);
+            tidying::tidy(&root);
             Ok(())
         }
         Command::Verify(args) => at(&project(&folder)?, ui, |ui, tracker| verify::verify(ui, tracker, args)),
