@@ -4,6 +4,9 @@
 //! The order, each step on stable storage before the next: `Finishing` in the journal → blobs, trees and the commit →
 //! `Committed` → the tag → `Done` → the journal is removed. Whoever takes up a journal after any of these steps does
 //! them again to the same end, since the journal fixes all that goes into the commit.
+//!
+//! Until the tag is there, nothing but luck keeps the objects from a `git gc --prune=now`. So they are looked for once more
+//! when it is, and written anew if some are gone.
 
 use crate::error::{Failure, FailureKind, PortError, Result};
 use crate::journal::event::{Ending, Event, Started};
@@ -212,17 +215,60 @@ fn is_torn_start(ports: &Ports, id: &str) -> Result<bool> {
     Ok(frame::MAGIC.starts_with(&beginning) || beginning.iter().all(|byte| *byte == 0))
 }
 
-/// The tree that the experiment's files are put into: the snapshot, or HEAD's tree where a power cut took the snapshot.
-fn base(ports: &Ports, started: &mut Started) -> Result<Box<dyn TreeEdit>> {
-    let error = match ports.repository_edit.begin_tree(Some(&started.tree)) {
-        Err(error @ (PortError::Other(_) | PortError::Conflict(_))) => error,
+/// The tree that the experiment's files are put into: the snapshot, or HEAD's tree where that was lost or is not whole.
+fn base(ports: &Ports, started: &mut Started, missing: Missing) -> Result<Box<dyn TreeEdit>> {
+    let other = started.head_tree.clone().filter(|tree| *tree != started.tree);
+    let snapshot = ports.repository_edit.begin_tree(Some(&started.tree));
+    let Some(tree) = other else { return Ok(snapshot?) };
+    match snapshot {
+        // A power cut may have left half of it.
+        Err(PortError::Other(_) | PortError::Conflict(_)) => {}
+        _ if missing.snapshot => {}
         snapshot => return Ok(snapshot?),
-    };
-    let Some(tree) = started.head_tree.clone().filter(|tree| *tree != started.tree) else { return Err(error.into()) };
+    }
     let edit = ports.repository_edit.begin_tree(Some(&tree))?;
     started.tree = tree;
     started.left_out.push(LeftOut { path: ".".to_owned(), size: 0, modified: 0, reason: Reason::Unreadable });
     Ok(edit)
+}
+
+/// What the commit is made of and git no longer has: a power cut took it, or somebody cleared up with force.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Missing {
+    /// The working tree as it stood.
+    snapshot: bool,
+    /// The commit that HEAD was at.
+    head: bool,
+    /// The commit that this one takes the place of.
+    superseded: bool,
+}
+
+impl Missing {
+    fn look(ports: &Ports, started: &Started, ending: &Ending) -> Result<Self> {
+        let missing =
+            |object: &str| -> Result<bool> { Ok(!ports.repository_edit.shield(object, started.head_tree.as_deref())?) };
+        let is = |commit: &Option<String>| commit.as_deref().map_or(Ok(false), missing);
+        Ok(Self { snapshot: missing(&started.tree)?, head: is(&started.head)?, superseded: is(&ending.supersedes)? })
+    }
+}
+
+/// What a call failed of whose objects were removed before a reference kept them.
+pub(crate) fn removed() -> Failure {
+    Failure::new(FailureKind::Gone, "git keeps removing what is being saved")
+        .hint("Wait until no `git gc --prune=now` is running")
+}
+
+/// Does something again for as long as git removes what it builds on. A `git gc` takes what it finds once, so that few
+/// tries are ever needed.
+pub(crate) fn again_while_gone<T>(attempt: &mut dyn FnMut() -> Result<T>) -> Result<T> {
+    const TRIES: u32 = 20;
+    for _ in 1..TRIES {
+        match attempt() {
+            Err(failure) if failure.kind == FailureKind::Gone => {}
+            other => return other,
+        }
+    }
+    attempt()
 }
 
 /// How often somebody else may save the run while it is being saved.
@@ -258,6 +304,25 @@ enum Sealed {
 }
 
 fn seal_anew(ports: &Ports, id: &str, writer: &dyn JournalWriter, ending: &Ending) -> Result<Sealed> {
+    let mut missing = Missing::default();
+    again_while_gone(&mut || {
+        let sealed = write_and_close(ports, id, writer, ending, missing);
+        if let Err(Failure { kind: FailureKind::Gone, .. }) = &sealed
+            && let Some(started) = State::read(&*ports.journal, id)?.started
+        {
+            missing = Missing::look(ports, &started, ending)?;
+        }
+        sealed
+    })
+}
+
+fn write_and_close(
+    ports: &Ports,
+    id: &str,
+    writer: &dyn JournalWriter,
+    ending: &Ending,
+    missing: Missing,
+) -> Result<Sealed> {
     let mut log = Text::begin(ports)?;
     let mut metrics = report::MetricLines::new(Text::begin(ports)?);
     let mut folder = Folder::new();
@@ -286,7 +351,7 @@ fn seal_anew(ports: &Ports, id: &str, writer: &dyn JournalWriter, ending: &Endin
     }
 
     let requirements = report::requirements(&state.packages);
-    let mut tree = base(ports, &mut started)?;
+    let mut tree = base(ports, &mut started, missing)?;
     let record = report::record(&started, ending, &state, &requirements);
     if state.more + record.metrics_more > 0 {
         let message = format!(
@@ -306,9 +371,11 @@ fn seal_anew(ports: &Ports, id: &str, writer: &dyn JournalWriter, ending: &Endin
     tree.put(&layout::requirements(id), &blob(ports, requirements.as_bytes())?)?;
     tree.put(&layout::log(id), &log.finish()?)?;
     let (name, email) = started.identity.clone();
+    let head = started.head.clone().filter(|_| !missing.head);
+    let superseded = ending.supersedes.clone().filter(|_| !missing.superseded);
     let commit = ports.repository_edit.commit(&CommitPlan {
         tree: tree.write()?,
-        parents: started.head.iter().chain(&ending.supersedes).cloned().collect(),
+        parents: head.iter().chain(&superseded).cloned().collect(),
         signature: Signature {
             identity: Identity { name, email },
             seconds: i64::try_from(ending.time / 1000).unwrap_or(i64::MAX),
@@ -317,9 +384,13 @@ fn seal_anew(ports: &Ports, id: &str, writer: &dyn JournalWriter, ending: &Endin
         message: report::message(&record),
     })?;
 
-    append(writer, state.sequence, &Event::Committed(commit.clone()))?;
-    writer.sync()?;
-    close(ports, id, writer, state.sequence + 1, ending, commit)
+    let mut sequence = state.sequence;
+    if state.committed.as_ref() != Some(&commit) {
+        append(writer, sequence, &Event::Committed(commit.clone()))?;
+        writer.sync()?;
+        sequence += 1;
+    }
+    close(ports, id, writer, sequence, ending, &commit, head.as_deref())
 }
 
 /// Takes up a journal whose commit is on stable storage already: another version of Aurum might write another one.
@@ -332,29 +403,40 @@ fn seal_committed(
 ) -> Result<Option<Sealed>> {
     let Some(commit) = &found.committed else { return Ok(None) };
     let record = Location { root: commit.clone(), path: layout::record(id) };
-    match ports.repository.read_files(&[record])?.first() {
-        Some(Some(_)) => close(ports, id, writer, found.sequence, ending, commit.clone()).map(Some),
-        _ => Ok(None),
+    match ports.repository.read_files(&[record]) {
+        Ok(files) if matches!(files.first(), Some(Some(_))) => {}
+        Ok(_) | Err(PortError::Missing(_)) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    }
+    let head = found.started.as_ref().and_then(|started| started.head.as_deref());
+    match close(ports, id, writer, found.sequence, ending, commit, head) {
+        Err(Failure { kind: FailureKind::Gone, .. }) => Ok(None),
+        closed => closed.map(Some),
     }
 }
 
-/// The last steps, from the tag on. Where a child is still alive, or has written more since, the journals stay: whoever finds them
-/// when it is gone saves the run once more.
+/// The last steps, from the tag on; what the commit has in common with the one that HEAD was at is safe. Where a child is still
+/// alive, or has written more since, the journals stay: whoever finds them when it is gone saves the run once more.
 fn close(
     ports: &Ports,
     id: &str,
     writer: &dyn JournalWriter,
     sequence: u64,
     ending: &Ending,
-    commit: String,
+    commit: &str,
+    head: Option<&str>,
 ) -> Result<Sealed> {
-    if !mark(ports, id, &commit, ending.supersedes.as_deref())? {
+    if !mark(ports, id, commit, ending.supersedes.as_deref())? {
         return Ok(Sealed::Overtaken(sequence));
+    }
+    if !ports.repository_edit.shield(commit, head)? {
+        return Err(removed());
     }
     append(writer, sequence, &Event::Done)?;
     writer.sync()?;
     ports.journal.remove(id, &ending.children)?;
-    Ok(Sealed::Done(Finished { id: id.to_owned(), status: ending.status, commit, tag: layout::tag(id) }))
+    let (id, commit) = (id.to_owned(), commit.to_owned());
+    Ok(Sealed::Done(Finished { status: ending.status, commit, tag: layout::tag(&id), id }))
 }
 
 /// Tags the commit, in place of the one that it supersedes; a tag that is there already and on the same commit is what a former try
@@ -366,16 +448,20 @@ fn mark(ports: &Ports, id: &str, commit: &str, supersedes: Option<&str>) -> Resu
         Err(PortError::Conflict(why)) => why,
         other => return Ok(other.map(|()| true)?),
     };
-    match catalogue::reference(ports, &name)? {
+    let there = catalogue::reference(ports, &name)?;
+    match &there {
         // Whoever set it may have died before it was on stable storage.
-        Some(there) if there == commit => return Ok(set(Some(commit)).map(|()| true)?),
+        Some(there) if *there == commit => return Ok(set(Some(commit)).map(|()| true)?),
         // The earlier commit is in an archive by now.
         None if supersedes.is_some() => return Ok(set(None).map(|()| true)?),
         _ => {}
     }
-    if saved_before(ports, id)?.is_some() {
-        return Ok(false);
-    }
+    match saved_before(ports, id) {
+        Ok(Some(_)) => return Ok(false),
+        // A former try's, whose commit git removed.
+        Err(Failure { kind: FailureKind::Gone, .. }) => return Ok(set(there.as_deref()).map(|()| true)?),
+        saved => saved?,
+    };
     Err(Failure::new(FailureKind::InTheWay, format!("The experiment's tag `{}` can't be made: {why}", layout::tag(id)))
         .hint("Nothing is lost: once the way is free, run `au recover`"))
 }

@@ -17,6 +17,9 @@ pub enum PortError {
     /// Device full or quota used up.
     #[error("no space left: {0}")]
     NoSpace(String),
+    /// Something that the call builds on is gone.
+    #[error("{0}")]
+    Missing(String),
     /// Anything else, in the host's words.
     #[error("{0}")]
     Other(String),
@@ -57,6 +60,8 @@ pub enum FailureKind {
     Unsupported,
     /// The host refused a capability.
     Denied,
+    /// Something that was there when the call began is gone: what led to it can be done again. Outside it is `unavailable`.
+    Gone,
     /// A capability failed.
     Unavailable,
 }
@@ -102,6 +107,7 @@ impl From<PortError> for Failure {
     fn from(error: PortError) -> Self {
         let kind = match error {
             PortError::Denied(_) => FailureKind::Denied,
+            PortError::Missing(_) => FailureKind::Gone,
             _ => FailureKind::Unavailable,
         };
         let failure = Failure::new(kind, error.to_string());

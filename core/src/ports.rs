@@ -209,6 +209,8 @@ pub trait RepositoryEdit {
     fn commit(&self, plan: &CommitPlan) -> PortResult<ObjectId>;
     /// Compare-and-swap of a reference.
     fn set_reference(&self, name: &str, expected: Option<&str>, target: &str, durable: bool) -> PortResult<()>;
+    /// Keeps what a reference names from a `git gc` that began before; false when some of it is gone.
+    fn shield(&self, target: &str, base: Option<&str>) -> PortResult<bool>;
     /// Removes references.
     fn remove_references(&self, names: &[String]) -> PortResult<()>;
     /// Changes references, all or none, durably; a conflict when one is not where it is expected.

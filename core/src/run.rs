@@ -18,11 +18,11 @@ use crate::layout;
 use crate::metrics::{LONGEST_NAME, MOST_METRICS, MOST_NAME_BYTES, Number};
 use crate::models::{self, Found};
 use crate::parameters::Parameter;
-use crate::ports::{ByteStream, Head, Identity, JournalWriter, Place, Ports};
+use crate::ports::{ByteStream, Head, Identity, JournalWriter, ObjectId, Place, Ports};
 use crate::project;
 use crate::record::{Artifact, Input, Model, Status};
 use crate::redact;
-use crate::snapshot;
+use crate::snapshot::{self, Selection};
 use crate::value;
 use crate::working_tree;
 
@@ -115,12 +115,10 @@ impl Run {
     }
 
     fn begin(ports: &Ports, id: &str, writer: Box<dyn JournalWriter>, head: Head, options: Options) -> Result<Self> {
-        let (tree, selection) = working_tree::take(ports, &head)?;
+        let (tree, selection) = take_snapshot(ports, id, &head)?;
         if let Some((message, hints)) = snapshot::warning(&selection.left_out, selection.left_out_more) {
             ports.progress.warn(&message, &hints);
         }
-        // Durable, for a torn one would have `git gc` fail.
-        ports.repository_edit.set_reference(&format!("{}{id}", layout::RUNNING), None, &tree, true)?;
         let identity = committer(ports)?;
         let mut arguments = redact::arguments(&options.arguments);
         let mut bytes = 0;
@@ -562,6 +560,22 @@ impl Run {
         Err(Failure::new(FailureKind::Usage, format!("The experiment `{}` has ended", self.id))
             .hint("Log before `end_experiment()`"))
     }
+}
+
+/// The working tree as git's, kept alive by a reference. What a `git gc` removed before there was one is written again.
+fn take_snapshot(ports: &Ports, id: &str, head: &Head) -> Result<(ObjectId, Selection)> {
+    let reference = format!("{}{id}", layout::RUNNING);
+    let mut before: Option<ObjectId> = None;
+    let mut attempt = || {
+        let (tree, selection) = working_tree::take(ports, head)?;
+        // Durable, for a torn one would have `git gc` fail.
+        ports.repository_edit.set_reference(&reference, before.as_deref(), &tree, true)?;
+        // The end of the run looks again, and says so if something is missing.
+        let whole = ports.repository_edit.shield(&tree, head.tree.as_deref()).unwrap_or(true);
+        before = Some(tree.clone());
+        if whole { Ok((tree, selection)) } else { Err(completion::removed()) }
+    };
+    completion::again_while_gone(&mut attempt)
 }
 
 /// Who commits what Aurum writes. It never fails for want of a name.

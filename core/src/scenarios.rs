@@ -253,7 +253,7 @@ fn a_snapshot_that_a_power_cut_took_is_replaced_by_heads_tree() {
     let run = lively(&world);
     let id = run.id().to_owned();
     drop(run);
-    world.forget_tree(&world.reference(&format!("{}{id}", layout::RUNNING)).unwrap());
+    world.forget_object(&world.reference(&format!("{}{id}", layout::RUNNING)).unwrap());
     let recovery = recover(&world);
     let commit = &recovery.recovered[0].commit;
     assert_eq!(world.tree_of(commit)["src/train.py"], b"committed");
@@ -261,11 +261,88 @@ fn a_snapshot_that_a_power_cut_took_is_replaced_by_heads_tree() {
 }
 
 #[test]
+fn what_git_removes_before_a_reference_keeps_it_is_written_again() {
+    let plain = World::project();
+    plain.write("src/train.py", b"edited");
+    let commit = lively(&plain).finish(Status::Finished, None).unwrap().commit;
+    for sweeps in 1..5 {
+        let world = World::project();
+        world.write("src/train.py", b"edited");
+        world.sweep(sweeps);
+        let run = lively(&world);
+        world.sweep(sweeps);
+        assert_eq!(run.finish(Status::Finished, None).unwrap().commit, commit, "as if nothing had been");
+        assert_eq!(world.tree_of(&commit)["src/train.py"], b"edited");
+        assert!(world.warnings().is_empty() && world.journal_bytes(run.id()).is_none());
+    }
+}
+
+#[test]
+fn what_git_removes_again_and_again_is_told_and_kept() {
+    let world = World::project();
+    let run = lively(&world);
+    let id = run.id().to_owned();
+    world.sweep(u32::MAX);
+    let failure = run.finish(Status::Finished, None).unwrap_err();
+    assert!(failure.message.contains("git keeps removing"), "{failure}");
+    drop(run);
+    world.sweep(0);
+    let recovery = recover(&world);
+    assert_eq!((recovery.recovered.first().map(|run| run.id.as_str()), recovery.failures), (Some(id.as_str()), vec![]));
+}
+
+#[test]
+fn what_git_removes_of_a_commit_that_a_dead_process_tagged_is_written_again() {
+    let world = World::project();
+    let run = lively(&world);
+    let id = run.id().to_owned();
+    world.sweep(u32::MAX);
+    run.finish(Status::Finished, None).unwrap_err();
+    drop(run);
+    let tag = world.reference(&format!("{}{id}", layout::TAGS)).unwrap();
+    world.sweep(1);
+    assert_eq!(recover(&world).recovered[0].commit, tag);
+    assert_eq!(record_of(&world, &tag).id, id);
+}
+
+#[test]
+fn a_tag_whose_commit_is_gone_makes_way_for_what_can_still_be_saved() {
+    let world = World::project();
+    world.commit_files(&[("src/train.py", b"committed"), (".au/config", b"[aurum]\n")]);
+    world.write("src/train.py", b"edited");
+    let run = lively(&world);
+    let id = run.id().to_owned();
+    world.sweep(u32::MAX);
+    run.finish(Status::Finished, None).unwrap_err();
+    drop(run);
+    world.sweep(0);
+    let tag = format!("{}{id}", layout::TAGS);
+    world.forget_object(&world.reference(&format!("{}{id}", layout::RUNNING)).unwrap());
+    world.forget_object(&world.reference(&tag).unwrap());
+    let commit = &recover(&world).recovered[0].commit;
+    assert_eq!(world.reference(&tag).as_ref(), Some(commit));
+    assert_eq!(world.tree_of(commit)["src/train.py"], b"committed");
+}
+
+#[test]
+fn a_commit_that_is_gone_is_no_parent() {
+    let world = World::project();
+    let head = world.commit_files(&[("src/train.py", b"committed"), (".au/config", b"[aurum]\n")]);
+    world.write("src/train.py", b"edited");
+    let run = lively(&world);
+    world.forget_object(&head);
+    let finished = run.finish(Status::Finished, None).unwrap();
+    assert!(world.plan(&finished.commit).parents.is_empty());
+    assert_eq!(world.tree_of(&finished.commit)["src/train.py"], b"edited");
+    assert_eq!(record_of(&world, &finished.commit).code.head, Some(head));
+}
+
+#[test]
 fn a_record_that_cannot_be_read_hides_no_other() {
     let world = World::project();
     let first = lively(&world).finish(Status::Finished, None).unwrap();
     let second = lively(&world).finish(Status::Finished, None).unwrap();
-    world.forget_tree(&world.plan(&first.commit).tree);
+    world.forget_object(&world.plan(&first.commit).tree);
     let rows = rows(&world, None);
     assert_eq!(rows.iter().map(|row| &row["id"]).collect::<Vec<_>>(), [&json!(second.id)]);
     assert_eq!(world.warnings().len(), 1);

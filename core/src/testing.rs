@@ -69,6 +69,10 @@ struct Inner {
     synced: RefCell<BTreeMap<(String, u32), usize>>,
     /// What another process writes to the next file that is exchanged.
     interference: RefCell<Option<Vec<u8>>>,
+    /// How often what was just written is removed again.
+    sweeps: Cell<u32>,
+    /// What a reference was last set to.
+    last_set: RefCell<String>,
     now: Cell<u64>,
     random: Cell<u8>,
     /// Whether the file system has no locks.
@@ -187,6 +191,11 @@ impl World {
         *self.0.interference.borrow_mut() = Some(contents.to_vec());
     }
 
+    /// Has a `git gc` remove so many times what a reference was just set to.
+    pub fn sweep(&self, times: u32) {
+        self.0.sweeps.set(times);
+    }
+
     /// Has git track a path.
     pub fn track(&self, path: &str) {
         self.0.tracked.borrow_mut().insert(path.to_owned());
@@ -229,9 +238,10 @@ impl World {
         self.0.trees.borrow()[&tree].iter().map(|(path, blob)| (path.clone(), blobs[blob].clone())).collect()
     }
 
-    /// As if the object had never reached the disk.
-    pub fn forget_tree(&self, tree: &str) {
-        self.0.trees.borrow_mut().remove(tree);
+    /// As if the commit or tree had never reached the disk.
+    pub fn forget_object(&self, id: &str) {
+        self.0.commits.borrow_mut().remove(id);
+        self.0.trees.borrow_mut().remove(id);
     }
 
     pub fn journal_bytes(&self, id: &str) -> Option<Vec<u8>> {
@@ -356,7 +366,7 @@ impl World {
 
     fn tree(&self, root: &str) -> PortResult<Tree> {
         let tree = self.0.commits.borrow().get(root).map_or_else(|| root.to_owned(), |plan| plan.tree.clone());
-        self.0.trees.borrow().get(&tree).cloned().ok_or_else(|| PortError::Other(format!("no tree {root}")))
+        self.0.trees.borrow().get(&tree).cloned().ok_or_else(|| PortError::Missing(format!("no tree {root}")))
     }
 
     fn allowed(&self, capability: &'static str, call: &str) -> PortResult<()> {
@@ -599,6 +609,10 @@ impl RepositoryEdit for World {
 
     fn commit(&self, plan: &CommitPlan) -> PortResult<ObjectId> {
         self.allowed("repository-edit", "commit")?;
+        self.tree(&plan.tree)?;
+        for parent in &plan.parents {
+            self.tree(parent)?;
+        }
         let id = name(format!("{plan:?}").as_bytes());
         self.0.commits.borrow_mut().insert(id.clone(), plan.clone());
         Ok(id)
@@ -623,7 +637,18 @@ impl RepositoryEdit for World {
             return Err(PortError::Conflict(format!("`{name}` is not where it was")));
         }
         references.insert(name.to_owned(), target.to_owned());
+        *self.0.last_set.borrow_mut() = target.to_owned();
         Ok(())
+    }
+
+    fn shield(&self, target: &str, _base: Option<&str>) -> PortResult<bool> {
+        self.allowed("repository-edit", "shield")?;
+        let sweeps = self.0.sweeps.get();
+        if sweeps > 0 && *self.0.last_set.borrow() == target {
+            self.0.sweeps.set(sweeps - 1);
+            self.forget_object(target);
+        }
+        Ok(self.0.commits.borrow().contains_key(target) || self.0.trees.borrow().contains_key(target))
     }
 
     fn remove_references(&self, names: &[String]) -> PortResult<()> {

@@ -42,7 +42,7 @@ impl From<Failure> for WitFailure {
             FailureKind::Unreadable => WitKind::Unreadable,
             FailureKind::Unsupported => WitKind::Unsupported,
             FailureKind::Denied => WitKind::Denied,
-            FailureKind::Unavailable => WitKind::Unavailable,
+            FailureKind::Gone | FailureKind::Unavailable => WitKind::Unavailable,
         };
         Self { kind, message: failure.message, hints: failure.hints, excerpt: failure.excerpt }
     }

@@ -42,6 +42,7 @@ impl From<types::Error> for PortError {
             types::Error::Conflict(text) => Self::Conflict(text),
             types::Error::InvalidPath(text) => Self::InvalidPath(text),
             types::Error::NoSpace(text) => Self::NoSpace(text),
+            types::Error::Missing(text) => Self::Missing(text),
             types::Error::Other(text) => Self::Other(text),
         }
     }
@@ -225,6 +226,10 @@ impl ports::RepositoryEdit for Imports {
 
     fn set_reference(&self, name: &str, expected: Option<&str>, target: &str, durable: bool) -> PortResult<()> {
         Ok(repository_edit::set_reference(name, expected, target, durable)?)
+    }
+
+    fn shield(&self, target: &str, base: Option<&str>) -> PortResult<bool> {
+        Ok(repository_edit::shield(target, base)?)
     }
 
     fn remove_references(&self, names: &[String]) -> PortResult<()> {

@@ -143,6 +143,7 @@ impl From<Error> for types::Error {
             Error::Conflict(text) => Self::Conflict(text),
             Error::InvalidPath(text) => Self::InvalidPath(text),
             Error::NoSpace(text) => Self::NoSpace(text),
+            Error::Missing(text) => Self::Missing(text),
             Error::Other(text) => Self::Other(text),
         }
     }

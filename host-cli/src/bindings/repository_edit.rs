@@ -40,6 +40,10 @@ impl wit::Host for Host {
         })
     }
 
+    fn shield(&mut self, target: String, base: Option<String>) -> Answer<bool> {
+        self.editing(|host| answer(repository_edit::shield(&host.capabilities.repository, &target, base.as_deref())))
+    }
+
     fn remove_references(&mut self, names: Vec<String>) -> Answer<()> {
         self.editing(|host| answer(repository_edit::remove_references(&host.capabilities.repository, &names)))
     }

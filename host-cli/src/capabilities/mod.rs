@@ -37,6 +37,9 @@ pub enum Error {
     /// Device full or quota used up.
     #[error("{0}")]
     NoSpace(String),
+    /// Something that the call builds on is gone.
+    #[error("{0}")]
+    Missing(String),
     /// Anything else.
     #[error("{0}")]
     Other(String),

@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 use gix::objs::{Kind, WriteTo};
 
 use super::git::blob::Spool;
+use super::git::closure;
 use super::git::durable;
 use super::git::loose::{self, Batch};
 pub use super::git::transaction::ReferenceChange;
 pub use super::git::tree_edit::TreeEdit;
 use super::git::tree_edit::expect_kind;
-use super::git::{check_path, command, failure, object_id, references, transaction};
+use super::git::{check_path, command, failure, maintenance, object_id, references, transaction};
 use super::repository::Repository;
 use super::workspace::Workspace;
 use super::{Error, Result};
@@ -96,11 +97,12 @@ pub fn commit(repository: &Repository, plan: &CommitPlan) -> Result<String> {
     let mut batch = Batch::new(git);
     if tree == gix::ObjectId::empty_tree(tree.kind()) {
         // Known to git without being there, but `git fsck` misses it.
-        batch.add(Kind::Tree, 0, io::empty(), tree)?;
-        batch.settle()?;
+        loose::again_while_missing(|| {
+            batch.add(Kind::Tree, 0, io::empty(), tree)?;
+            batch.settle()
+        })?;
     }
-    let base = parents.first().map(|first| git.find_commit(*first)).transpose().map_err(|error| failure(&error))?;
-    let base = base.map(|base| base.tree_id().map(gix::Id::detach)).transpose().map_err(|error| failure(&error))?;
+    let base = parents.first().map(|first| closure::tree_of(git, *first)).transpose()?;
     durable::check_tree(git, tree, base)?;
     for parent in &parents {
         durable::commit(git, *parent)?;
@@ -123,8 +125,10 @@ pub fn commit(repository: &Repository, plan: &CommitPlan) -> Result<String> {
     let mut bytes = Vec::new();
     commit.write_to(&mut bytes).map_err(|error| Error::other(&error))?;
     let id = loose::id_of(git, Kind::Commit, &bytes)?;
-    batch.add(Kind::Commit, bytes.len() as u64, bytes.as_slice(), id)?;
-    batch.settle()?;
+    loose::again_while_missing(|| {
+        batch.add(Kind::Commit, bytes.len() as u64, bytes.as_slice(), id)?;
+        batch.settle()
+    })?;
     Ok(id.to_string())
 }
 
@@ -138,6 +142,13 @@ pub fn set_reference(
     durable: bool,
 ) -> Result<()> {
     references::set(repository.git()?, name, expected, target, durable)
+}
+
+/// Keeps what a reference names by now from a `git gc` that began before it did. False when some of it is gone already.
+pub fn shield(repository: &Repository, target: &str, base: Option<&str>) -> Result<bool> {
+    let git = repository.git()?;
+    let base = base.map(|base| object_id(git, base)).transpose()?;
+    maintenance::shield(git, object_id(git, target)?, base)
 }
 
 /// Removes references in one transaction; those that do not exist are passed over.

@@ -7,6 +7,7 @@ const refuse = () => denied('repository-edit');
 export const create = refuse;
 export const commit = refuse;
 export const setReference = refuse;
+export const shield = refuse;
 export const removeReferences = refuse;
 export const changeReferences = refuse;
 export const stage = refuse;

@@ -65,15 +65,17 @@ impl Spool {
     }
 
     /// Makes the blob. Its content is on stable storage then; its name is when whoever puts it into a tree sees to that.
-    pub(crate) fn finish(self, repository: &gix::Repository) -> Result<ObjectId> {
-        let mut batch = Batch::new(repository);
-        let id = self.finish_in(&mut batch, repository)?;
-        batch.name_all()?;
-        Ok(id)
+    pub(crate) fn finish(mut self, repository: &gix::Repository) -> Result<ObjectId> {
+        loose::again_while_missing(|| {
+            let mut batch = Batch::new(repository);
+            let id = self.finish_in(&mut batch, repository)?;
+            batch.name_all()?;
+            Ok(id)
+        })
     }
 
     /// Makes the blob together with others.
-    pub(crate) fn finish_in(mut self, batch: &mut Batch<'_>, repository: &gix::Repository) -> Result<ObjectId> {
+    pub(crate) fn finish_in(&mut self, batch: &mut Batch<'_>, repository: &gix::Repository) -> Result<ObjectId> {
         let Some(file) = &mut self.file else {
             let id = loose::id_of(repository, Kind::Blob, &self.memory)?;
             batch.add(Kind::Blob, self.size, self.memory.as_slice(), id)?;

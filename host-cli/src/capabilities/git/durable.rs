@@ -2,17 +2,14 @@
 //!
 //! Neither gix nor, as it is set up, git waits for the disk.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::Path;
 
 use gix::ObjectId;
-use gix::bstr::BString;
-use gix::objs::tree::EntryMode;
 
 use super::loose::Batch;
-use super::{failure, loose};
+use super::{closure, failure, loose};
 use crate::capabilities::{Error, Result, settled};
 
 /// Makes sure of a commit and of what it changed: somebody who has just committed expects it to be there. A later
@@ -28,7 +25,7 @@ pub(crate) fn commit(repository: &gix::Repository, id: ObjectId) -> Result<()> {
     let before = before.and_then(|before| Some(before.tree_id().ok()?.detach()));
     let mut batch = Batch::new(repository);
     batch.add_existing(id)?;
-    walk_new(repository, tree, before, &mut |id| {
+    closure::visit(repository, tree, before, &mut |id| {
         let fresh = is_fresh(repository, id);
         if fresh {
             batch.add_existing(id)?;
@@ -40,52 +37,14 @@ pub(crate) fn commit(repository: &gix::Repository, id: ObjectId) -> Result<()> {
 
 /// Refuses a tree if something in it that is not at the same place in `base` is missing: it might have been removed meanwhile.
 pub(crate) fn check_tree(repository: &gix::Repository, tree: ObjectId, base: Option<ObjectId>) -> Result<()> {
-    walk_new(repository, tree, base, &mut |id| {
-        if repository.has_object(id) { Ok(true) } else { Err(Error::Other(format!("the object {id} is missing"))) }
+    closure::visit(repository, tree, base, &mut |id| {
+        if repository.has_object(id) { Ok(true) } else { Err(Error::Missing(format!("the object {id} is missing"))) }
     })
 }
 
 /// Whether an object is loose, and so new that it may not be on stable storage.
 fn is_fresh(repository: &gix::Repository, id: ObjectId) -> bool {
     fs::metadata(loose::path(repository, &id)).is_ok_and(|found| !settled::is_file_settled(&found))
-}
-
-/// Visits a tree and all in it that is not at the same place in `base`. Where the visitor answers false, what is below is passed
-/// over.
-fn walk_new(
-    repository: &gix::Repository,
-    tree: ObjectId,
-    base: Option<ObjectId>,
-    visit: &mut dyn FnMut(ObjectId) -> Result<bool>,
-) -> Result<()> {
-    let mut pending = vec![(tree, base)];
-    while let Some((tree, base)) = pending.pop() {
-        if Some(tree) == base || tree == ObjectId::empty_tree(tree.kind()) || !visit(tree)? {
-            continue;
-        }
-        let known = base.map(|base| entries(repository, base)).transpose()?.unwrap_or_default();
-        for (name, (mode, id)) in entries(repository, tree)? {
-            let before = known.get(&name);
-            if before.is_some_and(|(_, before)| *before == id) || mode.is_commit() {
-                continue;
-            }
-            if mode.is_tree() {
-                pending.push((id, before.filter(|(mode, _)| mode.is_tree()).map(|(_, id)| *id)));
-            } else {
-                visit(id)?;
-            }
-        }
-    }
-    Ok(())
-}
-
-fn entries(repository: &gix::Repository, tree: ObjectId) -> Result<BTreeMap<BString, (EntryMode, ObjectId)>> {
-    if tree == ObjectId::empty_tree(tree.kind()) {
-        return Ok(BTreeMap::new());
-    }
-    let tree = repository.find_tree(tree).map_err(|error| failure(&error))?;
-    let decoded = tree.decode().map_err(|error| failure(&error))?;
-    Ok(decoded.entries.iter().map(|entry| (entry.filename.to_owned(), (entry.mode, entry.oid.to_owned()))).collect())
 }
 
 /// Syncs a folder, and with it the names of the files in it.

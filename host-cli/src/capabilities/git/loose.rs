@@ -28,6 +28,12 @@ const MOST_READ: u64 = 32 << 20;
 /// Much less than the two weeks after which `git gc` removes what nothing refers to.
 const FRESH_FOR: Duration = Duration::from_secs(60 * 60);
 
+/// Each is a `git gc` that clears away what is being written.
+const TRIES: usize = 16;
+
+/// Each is a `git gc` that clears away what is being written.
+const TRIES: usize = 16;
+
 /// Where the object's file is if it is loose.
 pub(crate) fn path(repository: &gix::Repository, id: &gix::oid) -> PathBuf {
     let hex = id.to_hex().to_string();
@@ -42,7 +48,10 @@ pub(crate) fn folder_of_objects(repository: &gix::Repository) -> PathBuf {
 
 /// An empty temporary file beside the objects.
 pub(crate) fn temporary_file(repository: &gix::Repository) -> Result<tempfile::NamedTempFile> {
-    let folder = folder_of_objects(repository);
+    temporary(repository).map_err(|error| cannot_write(&folder_of_objects(repository), &error))
+}
+
+fn temporary(repository: &gix::Repository) -> io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix("tmp_obj_").rand_bytes(12);
     #[cfg(unix)]
@@ -50,7 +59,7 @@ pub(crate) fn temporary_file(repository: &gix::Repository) -> Result<tempfile::N
         use std::os::unix::fs::PermissionsExt;
         builder.permissions(fs::Permissions::from_mode(0o444));
     }
-    builder.tempfile_in(&folder).map_err(|error| cannot_write(&folder, &error))
+    builder.tempfile_in(folder_of_objects(repository))
 }
 
 /// The id of an object with this content.
@@ -111,7 +120,7 @@ impl<'r> Batch<'r> {
             return Ok(());
         }
         // One in a pack is durable already.
-        if self.repository.has_object(id) { Ok(()) } else { Err(Error::Other(format!("the object {id} is missing"))) }
+        if self.repository.has_object(id) { Ok(()) } else { Err(Error::Missing(format!("the object {id} is missing"))) }
     }
 
     /// Whether an object need not be written. A file that git did not sync may be all that a power cut left of it.
@@ -150,11 +159,11 @@ impl<'r> Batch<'r> {
         Ok(())
     }
 
-    /// Gives the objects their names, which are not yet durable.
+    /// Gives the objects their names, which are not yet durable. [`Error::Missing`] where git removed one of the files.
     pub(crate) fn name_all(mut self) -> Result<()> {
         self.sync_waiting()?;
         for (file, target) in std::mem::take(&mut self.waiting) {
-            self.name(file, &target).map_err(|error| cannot_write(&target, &error))?;
+            self.name(file, &target)?;
         }
         Ok(())
     }
@@ -169,6 +178,7 @@ impl<'r> Batch<'r> {
     }
 
     /// Gives the objects their names, and returns once they are there for good. More may be added afterwards.
+    /// [`Error::Missing`] where git removed one of the files.
     pub(crate) fn settle(&mut self) -> Result<()> {
         self.sync_waiting()?;
         let mut folders = BTreeSet::new();
@@ -181,7 +191,7 @@ impl<'r> Batch<'r> {
             folders.extend(target.parent().map(Path::to_owned));
         }
         for (file, target) in std::mem::take(&mut self.waiting) {
-            self.name(file, &target).map_err(|error| cannot_write(&target, &error))?;
+            self.name(file, &target)?;
             folders.extend(target.parent().map(Path::to_owned));
         }
         for path in &folders {
@@ -195,17 +205,35 @@ impl<'r> Batch<'r> {
         Ok(())
     }
 
-    fn name(&mut self, file: TempPath, target: &Path) -> io::Result<()> {
-        let file = match file.persist(target) {
-            Ok(()) => return Ok(()),
-            Err(error) if error.error.kind() == io::ErrorKind::NotFound => error.path,
-            Err(error) => return Err(error.error),
-        };
-        if let Some(folder) = target.parent() {
-            self.make_folder(folder)?;
+    fn name(&mut self, mut file: TempPath, target: &Path) -> Result<()> {
+        // `git gc` removes a folder that is empty.
+        for _ in 0..TRIES {
+            file = match file.persist(target) {
+                Ok(()) => return Ok(()),
+                Err(error) if error.error.kind() == io::ErrorKind::NotFound => error.path,
+                Err(error) => return Err(cannot_write(target, &error.error)),
+            };
+            if !file.exists() {
+                break;
+            }
+            if let Some(folder) = target.parent() {
+                self.make_folder(folder).map_err(|error| cannot_write(folder, &error))?;
+            }
         }
-        file.persist(target).map_err(|error| error.error)
+        Err(Error::Missing(format!("git keeps removing what is being written to `{}`", target.display())))
     }
+}
+
+/// Writes objects again where git removed their files before they had names, or the objects that they build on: what is still
+/// there costs little then.
+pub(crate) fn again_while_missing<T>(mut write: impl FnMut() -> Result<T>) -> Result<T> {
+    for _ in 1..TRIES {
+        match write() {
+            Err(Error::Missing(_)) => {}
+            written => return written,
+        }
+    }
+    write()
 }
 
 /// Makes an object look new to `git gc`, which removes old ones that nothing refers to yet; git does the same. One that is not old is

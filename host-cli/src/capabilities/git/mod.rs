@@ -10,11 +10,13 @@ use super::{Error, Result};
 
 pub(crate) mod blob;
 pub(crate) mod changes;
+pub(crate) mod closure;
 pub(crate) mod command;
 pub(crate) mod durable;
 pub(crate) mod history;
 pub(crate) mod index;
 pub(crate) mod loose;
+pub(crate) mod maintenance;
 pub(crate) mod open;
 pub(crate) mod references;
 pub(crate) mod reflog;
@@ -28,7 +30,7 @@ pub(crate) mod working_file;
 #[cfg(test)]
 pub(crate) mod testing;
 
-/// A failure of gix with all its causes, keeping a full disk apart from the rest.
+/// A failure of gix with all its causes, keeping a full disk and what is gone apart from the rest.
 pub(crate) fn failure(error: &gix::Error) -> Error {
     let mut messages: Vec<String> = Vec::new();
     let mut full = false;
@@ -42,7 +44,11 @@ pub(crate) fn failure(error: &gix::Error) -> Error {
         }
     }
     let message = messages.join(": ");
-    if full { Error::NoSpace(message) } else { Error::Other(message) }
+    match full {
+        true => Error::NoSpace(message),
+        false if error.is_not_found() => Error::Missing(message),
+        false => Error::Other(message),
+    }
 }
 
 /// Reads an object id that came from the sandbox.

@@ -81,7 +81,9 @@ pub(crate) fn open(root: &Path) -> Result<gix::Repository> {
 /// Git's own choices, save for what the environment of a git hook says: where the repository, its working tree and a
 /// passing index are. That may be about another repository.
 fn options() -> gix::open::Options {
-    let options = gix::open::Options::default().bail_if_untrusted(true);
+    // A pack takes a slot for as long as it is read, and each `git gc` beside a long run makes a new one.
+    let slots = gix::odb::store::init::Slots::AsNeededByDiskState { multiplier: 2.0, minimum: 1024 };
+    let options = gix::open::Options::default().bail_if_untrusted(true).object_store_slots(slots);
     let misleading = ["GIT_INDEX_FILE", "GIT_NAMESPACE", "GIT_SHALLOW_FILE", "GIT_WORK_TREE"];
     if !misleading.iter().any(|name| env::var_os(name).is_some()) {
         return options;

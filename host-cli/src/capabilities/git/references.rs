@@ -216,7 +216,7 @@ pub(crate) fn set(
     let expected = expected.map(|id| object_id(repository, id)).transpose()?;
     let target = object_id(repository, target)?;
     if !repository.has_object(target) {
-        return Err(Error::Other(format!("there is no object {target}")));
+        return Err(Error::Missing(format!("there is no object {target}")));
     }
     let head = repository.head().map_err(|error| failure(&error))?;
     let branch = head.referent_name().map(|name| name.as_bstr().to_owned());

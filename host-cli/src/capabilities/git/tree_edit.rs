@@ -47,23 +47,8 @@ impl TreeEdit {
     /// Answers the positions whose file could not be read; what could is on stable storage.
     pub fn take(&mut self, repository: &Repository, changes: &ChangeSet, positions: &[u32]) -> Result<Vec<u32>> {
         let repository = repository.git()?;
-        let mut files = WorkingFiles::new(repository)?;
-        let mut batch = Batch::new(repository);
-        let mut unreadable = Vec::new();
-        for &position in positions {
-            let edit = match changes.at(position) {
-                Some((path, ChangeKind::Deleted)) => Some((path, Edit::RemoveFile)),
-                Some((path, ChangeKind::Modified | ChangeKind::Untracked)) => {
-                    files.store(path.as_bstr(), &mut batch)?.map(|(kind, id)| (path, Edit::Put(kind, id)))
-                }
-                Some((_, ChangeKind::Repository)) | None => None,
-            };
-            match edit {
-                Some((path, edit)) => self.edits.push((path.clone(), edit)),
-                None => unreadable.push(position),
-            }
-        }
-        batch.settle()?;
+        let (edits, unreadable) = loose::again_while_missing(|| take(repository, changes, positions))?;
+        self.edits.extend(edits);
         Ok(unreadable)
     }
 
@@ -111,11 +96,37 @@ impl TreeEdit {
         }
         let mut trees = Trees { repository, levels: Vec::new(), level_of: HashMap::new() };
         let id = editor.write(|tree| trees.add(tree))?;
-        trees.write(&mut batch)?;
+        loose::again_while_missing(|| trees.write(&mut batch))?;
         self.base = Some(id);
         self.edits.clear();
         Ok(id.to_string())
     }
+}
+
+/// The edits that these files lead to, and the positions of those that could not be read.
+fn take(
+    repository: &gix::Repository,
+    changes: &ChangeSet,
+    positions: &[u32],
+) -> Result<(Vec<(BString, Edit)>, Vec<u32>)> {
+    let mut files = WorkingFiles::new(repository)?;
+    let mut batch = Batch::new(repository);
+    let (mut edits, mut unreadable) = (Vec::new(), Vec::new());
+    for &position in positions {
+        let edit = match changes.at(position) {
+            Some((path, ChangeKind::Deleted)) => Some((path, Edit::RemoveFile)),
+            Some((path, ChangeKind::Modified | ChangeKind::Untracked)) => {
+                files.store(path.as_bstr(), &mut batch)?.map(|(kind, id)| (path, Edit::Put(kind, id)))
+            }
+            Some((_, ChangeKind::Repository)) | None => None,
+        };
+        match edit {
+            Some((path, edit)) => edits.push((path.clone(), edit)),
+            None => unreadable.push(position),
+        }
+    }
+    batch.settle()?;
+    Ok((edits, unreadable))
 }
 
 /// Trees by how deep the deepest of the others among them lies below: each is written when all in it is durable.
@@ -139,12 +150,12 @@ impl Trees<'_> {
         Ok(id)
     }
 
-    fn write(self, batch: &mut Batch<'_>) -> Result<()> {
-        batch.make_folders(self.level_of.into_keys())?;
+    fn write(&self, batch: &mut Batch<'_>) -> Result<()> {
+        batch.make_folders(self.level_of.keys().copied())?;
         batch.settle()?;
-        for level in self.levels {
+        for level in &self.levels {
             for (id, bytes) in level {
-                batch.add(Kind::Tree, bytes.len() as u64, bytes.as_slice(), id)?;
+                batch.add(Kind::Tree, bytes.len() as u64, bytes.as_slice(), *id)?;
             }
             batch.settle()?;
         }
@@ -163,6 +174,6 @@ pub(crate) fn expect_kind(repository: &gix::Repository, id: ObjectId, kind: Kind
     match repository.try_find_header(id).map_err(|error| failure(&error))? {
         Some(header) if header.kind() == kind => Ok(()),
         Some(header) => Err(Error::Other(format!("the object {id} is a {}, not a {kind}", header.kind()))),
-        None => Err(Error::Other(format!("there is no object {id}"))),
+        None => Err(Error::Missing(format!("there is no object {id}"))),
     }
 }
