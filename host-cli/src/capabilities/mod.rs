@@ -17,6 +17,7 @@ pub mod remote;
 pub mod repository;
 pub mod repository_edit;
 pub(crate) mod settled;
+pub(crate) mod sharing;
 pub mod store;
 mod temporaries;
 pub mod upkeep;

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 pub(crate) use super::settled::sync_folder;
 use super::settled::sync_names;
+use super::sharing::{create_dir_all, share};
 use super::{Error, Result, temporaries};
 
 /// Small enough to be still in the processor's cache when it is written, after it was hashed.
@@ -117,7 +118,10 @@ impl Store {
     fn name(&self, temporary: tempfile::NamedTempFile, path: &Path) -> io::Result<()> {
         temporary.as_file().set_permissions(Permissions::from_mode(0o444))?;
         temporary.as_file().sync_all()?;
-        fs::create_dir_all(path.parent().unwrap_or(&self.folder))?;
+        if let Some(folder) = path.parent() {
+            create_dir_all(folder)?;
+        }
+        share(temporary.path());
         temporary.persist(path).map(drop).map_err(|error| error.error)
     }
 
@@ -285,10 +289,7 @@ pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
 }
 
 fn make_folder(folder: &Path) -> io::Result<()> {
-    let missing: Vec<_> =
-        folder.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()).collect();
-    fs::create_dir_all(folder)?;
-    missing.iter().filter_map(|folder| folder.parent()).try_for_each(sync_folder)
+    create_dir_all(folder)?.into_iter().filter_map(Path::parent).try_for_each(sync_folder)
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use gix::zlib::stream::deflate;
 use tempfile::TempPath;
 
 use super::{durable, failure};
+use crate::capabilities::sharing::share;
 use crate::capabilities::{Error, Result, settled};
 
 /// Up to so many files are synced one by one; beyond, the whole file system is, once.
@@ -27,9 +28,6 @@ const MANY: usize = 64;
 const MOST_READ: u64 = 32 << 20;
 /// Much less than the two weeks after which `git gc` removes what nothing refers to.
 const FRESH_FOR: Duration = Duration::from_secs(60 * 60);
-
-/// Each is a `git gc` that clears away what is being written.
-const TRIES: usize = 16;
 
 /// Each is a `git gc` that clears away what is being written.
 const TRIES: usize = 16;
@@ -99,6 +97,7 @@ impl<'r> Batch<'r> {
             // Ends the stream.
             deflated.flush()?;
             let file = deflated.into_inner();
+            share(file.path());
             if self.waiting.len() < MANY {
                 file.as_file().sync_all()?;
             } else {
@@ -152,7 +151,10 @@ impl<'r> Batch<'r> {
 
     fn make_folder(&mut self, folder: &Path) -> io::Result<()> {
         match fs::create_dir(folder) {
-            Ok(()) => self.root_synced = false,
+            Ok(()) => {
+                share(folder);
+                self.root_synced = false;
+            }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
         }

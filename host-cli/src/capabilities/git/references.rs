@@ -21,6 +21,7 @@ use gix::refs::{FullName, FullNameRef, TargetRef};
 
 use super::{durable, failure, loose, object_id, reflog};
 use crate::capabilities::repository::Reference;
+use crate::capabilities::sharing::{self, share, share_all};
 use crate::capabilities::{Error, Result, settled};
 
 /// How long to wait for somebody else's lock. A lock left behind by a crash is the user's to remove, as with git.
@@ -281,13 +282,14 @@ impl Change<'_> {
     /// in between leaves no lock that keeps the run from being recovered. False where the file system has no such step.
     fn create(&self, durable: bool) -> Result<bool> {
         let mut file = loose::temporary_file(self.repository)?;
+        share(file.path());
         let written = file.write_all(self.line().as_bytes());
         let written = written.and_then(|()| if durable { file.as_file().sync_all() } else { Ok(()) });
         written.map_err(|error| self.failed(&error))?;
         // Git removes folders of references that are empty.
         for _ in 0..16 {
             if let Some(folder) = self.path.parent() {
-                fs::create_dir_all(folder).map_err(|error| self.failed(&error))?;
+                sharing::create_dir_all(folder).map_err(|error| self.failed(&error))?;
             }
             if let Some(packed) = current(self.repository, self.path, self.full)? {
                 return Err(conflict(self.full, None, Some(packed)));
@@ -303,8 +305,11 @@ impl Change<'_> {
 
     /// Git's own protocol, for what others change as well.
     fn exchange(&self, branch: Option<&BString>, boundary: &Path, durable: bool) -> Result<()> {
+        let missing = sharing::missing_folders(self.path.parent().unwrap_or(boundary));
         let mut lock = gix::lock::File::acquire_to_update_resource(self.path, PATIENCE, Some(boundary.to_owned()), 0)
             .map_err(|error| lost_or_failed(self.full, self.path, &error))?;
+        share_all(missing.into_iter().rev());
+        share(lock.lock_path());
         let now = current(self.repository, self.path, self.full)?;
         if now != self.expected {
             return Err(conflict(self.full, self.expected, now));

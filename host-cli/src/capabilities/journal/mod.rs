@@ -5,7 +5,7 @@
 //! forked child inherits it and keeps the journal held for as long as it lives. What stands in for it where a file system has no
 //! locks is told in [`lock`].
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -16,6 +16,7 @@ use self::lock::{Locks, Taken};
 use self::registry::{Key, key, register, registered};
 use self::writer::Held;
 use super::settled::sync_folder;
+use super::sharing::{create_dir_all, share};
 use super::{Error, Result};
 
 mod lock;
@@ -214,7 +215,10 @@ impl Journals {
         loop {
             let path = self.folder.join(temporary_name(id));
             match fs::create_dir(&path) {
-                Ok(()) => return Ok(path),
+                Ok(()) => {
+                    share(&path);
+                    return Ok(path);
+                }
                 // A dead process of the same number left it behind.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
@@ -309,6 +313,7 @@ impl Journals {
 
     fn make_locked(&self, path: &Path) -> io::Result<(File, Taken)> {
         let file = OpenOptions::new().read(true).append(true).create_new(true).open(path)?;
+        share(path);
         match self.locks.take(&file)? {
             Taken::Refused => Err(io::ErrorKind::WouldBlock.into()),
             taken => Ok((file, taken)),
@@ -334,9 +339,8 @@ fn is_at(path: &Path, key: Key) -> io::Result<bool> {
 
 /// Makes a folder and those above it, each known to the one that holds it after a power cut too.
 fn make_durable_folder(folder: &Path) -> io::Result<()> {
-    let missing = folder.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()).count();
-    DirBuilder::new().recursive(true).create(folder)?;
-    for parent in folder.ancestors().skip(1).take(missing) {
+    let missing = create_dir_all(folder)?;
+    for parent in missing.into_iter().filter_map(Path::parent) {
         sync_folder(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })?;
     }
     Ok(())

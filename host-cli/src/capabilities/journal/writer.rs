@@ -14,6 +14,7 @@ use super::lock::{Heartbeat, Locks, Taken};
 use super::registry::{key, register};
 use super::{is_at, present, temporary_name};
 use crate::capabilities::settled::sync_names;
+use crate::capabilities::sharing::share;
 use crate::capabilities::{Error, Result};
 
 /// What may be lost to a power cut, in time and in bytes.
@@ -202,8 +203,9 @@ impl Held {
         let folder = self.path.parent().unwrap_or(Path::new("."));
         // The folder of all runs is nobody's to remove: where it is gone, so is the repository.
         match fs::create_dir(folder) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
+            Ok(()) => share(folder),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
         }
         let (temporary, file) = copy(&state.file, folder, &self.locks)?;
         fs::rename(temporary, &self.path)?;
@@ -271,6 +273,7 @@ fn watch(held: Weak<Held>) -> io::Result<()> {
 pub(super) fn copy(file: &File, folder: &Path, locks: &Locks) -> io::Result<(PathBuf, File)> {
     let path = folder.join(temporary_name("journal"));
     let mut copy = OpenOptions::new().read(true).append(true).create_new(true).open(&path)?;
+    share(&path);
     let mut fill = || -> io::Result<()> {
         if locks.take(&copy)? == Taken::Refused {
             return Err(io::ErrorKind::WouldBlock.into());
