@@ -66,6 +66,7 @@ fn check_format(config: &str) -> Result<()> {
 /// Each reason not to begin is found before anything is changed; what fails after that is taken back.
 pub fn init(ports: &Ports) -> Result<Created> {
     let standing = ports.repository.standing()?;
+    let config_before = ports.workspace.read(layout::CONFIG)?;
     check_folder(ports, &standing)?;
     let new_repository = match standing {
         Standing::Absent => true,
@@ -91,7 +92,7 @@ pub fn init(ports: &Ports) -> Result<Created> {
         ports.repository_edit.create()?;
     }
     let mut done = Done::default();
-    match make(ports, &head, identity, &mut done) {
+    match make(ports, &head, identity, config_before, &mut done) {
         Ok(commit) => Ok(Created { repository: new_repository, commit, paths: done.paths.into_iter().collect() }),
         Err(failure) => {
             done.undo(ports);
@@ -166,6 +167,21 @@ impl Done {
         Ok(ports.workspace_edit.write(path, contents)?)
     }
 
+    /// Writes what makes the folder a project. Of several at once only one gets further than this, so that none takes back what
+    /// another has made.
+    fn claim(&mut self, ports: &Ports, before: Option<Vec<u8>>, config: &[u8]) -> Result<()> {
+        ports.workspace_edit.exchange(layout::CONFIG, before.as_deref(), config).map_err(|error| match error {
+            PortError::Conflict(_) => {
+                Failure::new(FailureKind::AlreadyAProject, "Somebody else is making a project of this folder")
+                    .hint("Run `au metrics` to see whether it has become one")
+            }
+            error => error.into(),
+        })?;
+        self.files.push((layout::CONFIG.to_owned(), before));
+        self.paths.insert(layout::CONFIG.to_owned());
+        Ok(())
+    }
+
     fn folder(&mut self, ports: &Ports, path: &str) -> Result<()> {
         if ports.workspace.inspect(path)?.is_none() {
             self.folders.push(path.to_owned());
@@ -190,12 +206,18 @@ impl Done {
     }
 }
 
-fn make(ports: &Ports, head: &Head, identity: Identity, done: &mut Done) -> Result<String> {
-    let config = ports.workspace.read(layout::CONFIG)?.unwrap_or_else(|| CONFIG.into());
+fn make(
+    ports: &Ports,
+    head: &Head,
+    identity: Identity,
+    config_before: Option<Vec<u8>>,
+    done: &mut Done,
+) -> Result<String> {
+    let config = config_before.clone().unwrap_or_else(|| CONFIG.into());
     let mut committed: Vec<(String, Vec<u8>)> = vec![(layout::CONFIG.to_owned(), config.clone())];
     let mut staged = committed.clone();
     done.folder(ports, ".au")?;
-    done.write(ports, layout::CONFIG, &config)?;
+    done.claim(ports, config_before, &config)?;
     for folder in FOLDERS {
         done.folder(ports, folder)?;
         if ports.workspace.list_names(folder)?.is_empty() {

@@ -1,6 +1,6 @@
 //! What a script does to its experiment. Everything goes into the journal; what is kept here can be had from it again.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
@@ -85,6 +85,8 @@ struct Inner {
     notes: usize,
     note_bytes: usize,
     datasets: BTreeMap<String, Usage>,
+    /// Milliseconds from the start to what was recorded last.
+    elapsed: Cell<u64>,
     inputs: usize,
     /// Whether the journal may say so already: nothing is appended after that.
     finishing: bool,
@@ -194,6 +196,7 @@ impl Run {
         started: Started,
         state: State,
     ) -> Self {
+        let elapsed = Cell::new(state.last_time.saturating_sub(started.time));
         let numbers = (0u32..).zip(&state.names).map(|(number, name)| (name.clone(), number)).collect();
         let last_steps = state.metrics.iter().map(|statistics| statistics.as_ref().map(|s| s.step)).collect();
         Self {
@@ -213,6 +216,7 @@ impl Run {
                 notes: state.notes.len(),
                 note_bytes: state.note_bytes,
                 datasets: state.datasets,
+                elapsed,
                 inputs: state.inputs.len(),
                 finishing: state.ending.is_some(),
                 finished: None,
@@ -523,7 +527,11 @@ impl Run {
             }
         }
         self.inner.borrow_mut().finishing = true;
-        let ending = Ending::new(status, self.ports.clock.now(), problem.map(presentable));
+        let time = {
+            let inner = self.inner.borrow();
+            inner.started.time.saturating_add(self.elapsed(&inner))
+        };
+        let ending = Ending::new(status, time, problem.map(presentable));
         let sequence = (!begun).then_some(self.inner.borrow().sequence);
         let finished = completion::finish(&self.ports, &self.id, &*self.writer, sequence, ending)?;
         self.inner.borrow_mut().finished = Some(finished.clone());
@@ -539,9 +547,11 @@ impl Run {
         Ok(self.writer.sync()?)
     }
 
-    /// Milliseconds since the run's start.
+    /// Milliseconds since the run's start. A clock may be set back: what is recorded later did not happen earlier.
     fn elapsed(&self, inner: &Inner) -> u64 {
-        self.ports.clock.now().saturating_sub(inner.started.time)
+        let elapsed = self.ports.clock.now().saturating_sub(inner.started.time).max(inner.elapsed.get());
+        inner.elapsed.set(elapsed);
+        elapsed
     }
 
     fn append(&self, event: &Event<'_>) -> Result<()> {

@@ -325,6 +325,35 @@ fn a_tag_whose_commit_is_gone_makes_way_for_what_can_still_be_saved() {
 }
 
 #[test]
+fn a_clock_that_is_set_back_turns_nothing_around() {
+    for end in [true, false] {
+        let world = World::project();
+        let run = start(&world);
+        let loss = run.intern("loss").unwrap();
+        run.log_one(loss, 1.0, None).unwrap();
+        world.set_now(1_700_000_060_000);
+        run.log_one(loss, 2.0, None).unwrap();
+        world.set_now(1_600_000_000_000);
+        run.log_one(loss, 3.0, None).unwrap();
+        let id = run.id().to_owned();
+        let commit = if end {
+            run.finish(Status::Finished, None).unwrap().commit
+        } else {
+            drop(run);
+            recover(&world).recovered[0].commit.clone()
+        };
+        let record = record_of(&world, &commit);
+        assert!(record.started < record.ended, "{} {}", record.started, record.ended);
+        let lines = String::from_utf8(world.tree_of(&commit)[&layout::metrics(&id)].clone()).unwrap();
+        let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let of = |key: &str| lines.iter().map(|line| line[key].as_f64().unwrap()).collect::<Vec<_>>();
+        assert_eq!((of("value"), of("step")), (vec![1.0, 2.0, 3.0], vec![0.0, 1.0, 2.0]));
+        assert!(of("time").is_sorted() && of("time")[2] > 59.0, "{lines:?}");
+        assert!(rows(&world, None)[0]["duration"].as_f64().unwrap() > 59.0);
+    }
+}
+
+#[test]
 fn a_commit_that_is_gone_is_no_parent() {
     let world = World::project();
     let head = world.commit_files(&[("src/train.py", b"committed"), (".au/config", b"[aurum]\n")]);
@@ -600,6 +629,15 @@ fn init_refuses_before_it_changes_anything() {
     world.commit_files(&[]);
     world.set_operation("merge");
     refused(&world, FailureKind::InTheWay);
+}
+
+#[test]
+fn of_two_that_make_a_project_one_stands_back() {
+    let world = World::new();
+    world.interfere(b"[aurum]\n");
+    let failure = project::init(&world.ports()).unwrap_err();
+    assert_eq!(failure.kind, FailureKind::AlreadyAProject, "{failure}");
+    assert_eq!(world.file(layout::CONFIG).unwrap(), b"[aurum]\n", "the other's");
 }
 
 #[test]

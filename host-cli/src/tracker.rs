@@ -276,9 +276,32 @@ impl Tracker {
     /// # Errors
     /// When a capability fails: the journal then still has everything, for `au recover`.
     pub fn finish(&mut self, outcome: Outcome, problem: Option<&Problem>) -> Result<FinishedRun> {
-        let finished = self.with_run(|core, store, run| core.run().call_finish(store, run, outcome, problem))?;
-        self.abandon();
-        Ok(finished)
+        let finished = self.with_run(|core, store, run| core.run().call_finish(store, run, outcome, problem));
+        match finished {
+            Ok(finished) => {
+                self.abandon();
+                Ok(finished)
+            }
+            Err(mut failure) => {
+                failure.hints.extend(self.what_is_left());
+                Err(failure)
+            }
+        }
+    }
+
+    /// What there is of the run under way, for whoever could not finish it.
+    fn what_is_left(&self) -> Option<String> {
+        let (id, sandbox) = (self.run_id.as_ref()?, self.sandbox.as_ref()?);
+        let folder = sandbox.store.data().capabilities.repository.common_dir_as_opened().ok()?;
+        let journal = folder.join("aurum/runs").join(id).join("journal");
+        Some(if journal.exists() || !folder.exists() {
+            format!(
+                "Nothing that was recorded is lost: `{}` has it, and `au recover` saves it once the script has ended",
+                journal.display()
+            )
+        } else {
+            format!("Somebody removed `{}`: what was recorded is lost", journal.display())
+        })
     }
 
     /// Lets go of the run, finished or not. Its journal is no longer held.

@@ -92,8 +92,11 @@ pub(crate) fn enter(py: Python<'_>, name: Option<String>) -> PyResult<bool> {
         Ok(()) => {}
         Err(failure) if standing == Standing::Running => warn::failed(py, "Not all of the run is recorded", &failure),
         Err(failure) if named && is_mistake(failure.kind) => return Err(raise(py, &failure)),
-        Err(failure) => {
+        Err(mut failure) => {
             short(py, |session| session.give_up());
+            if failure.hints.is_empty() {
+                failure.hints.push("Mend that and run the script again, or set `AURUM_MODE=disabled`".to_owned());
+            }
             warn::failed(py, "This run is not recorded", &failure);
         }
     }
@@ -237,10 +240,7 @@ fn finish(py: Python<'_>, outcome: Outcome, problem: Option<&Problem>, next: Sta
             }
             true
         }
-        Some(Err(mut failure)) => {
-            failure
-                .hints
-                .push("Nothing that was recorded is lost: run `au recover` once the script has ended".to_owned());
+        Some(Err(failure)) => {
             warn::failed(py, "The run could not be saved", &failure);
             false
         }

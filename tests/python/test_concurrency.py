@@ -235,3 +235,133 @@ def test_a_gc_that_began_before_the_run_takes_nothing(env: AuEnv) -> None:
         assert (env.project / ".git/gc.pid").exists()
     assert cleared[0].code == 0 and not (env.project / garbage).exists()
     check_small(env, out)
+
+
+def leave_dead_runs(env: AuEnv, count: int) -> set[str]:
+    """Runs that were killed, and are not saved yet."""
+    env.script(
+        "import os, time\nau.parameters(number=0)\nau.log(loss=au.number)\n"
+        "here = os.path.join(os.environ['GATES'], str(au.number))\nopen(here, 'w').close()\n"
+        "while True:\n    time.sleep(1)\n",
+        "src/killed.py",
+    )
+    gates = env.root / "killed"
+    gates.mkdir()
+    processes = [
+        env.start(sys.executable, "src/killed.py", f"number={number}", env={"GATES": str(gates)}) for number in range(count)
+    ]
+    deadline = time.monotonic() + 60
+    while len(list(gates.iterdir())) < count:
+        assert time.monotonic() < deadline and all(process.poll() is None for process in processes)
+        time.sleep(0.01)
+    for process in processes:
+        process.kill()
+        process.communicate()
+    return {path.name for path in (env.project / ".git/aurum/runs").iterdir()}
+
+
+def test_several_recover_at_once(env: AuEnv) -> None:
+    dead = leave_dead_runs(env, 12)
+    assert len(dead) == 12
+    recoveries = [env.start("au", "recover") for _ in range(4)]
+    told = [process.communicate(timeout=120) for process in recoveries]
+    assert [process.returncode for process in recoveries] == [0] * 4, told
+    assert all(stderr == "" for _, stderr in told), told
+    # Each run by one of them, and by no other.
+    lines = [line for stdout, _ in told for line in stdout.splitlines() if line.startswith("recovered ")]
+    assert sorted(line.split()[1] for line in lines) == sorted(name[:8] for name in dead)
+    assert set(env.tags()) == {f"au/{name}" for name in dead}
+    env.git("fsck", "--strict")
+    assert list((env.project / ".git/aurum/runs").iterdir()) == []
+
+
+def test_looking_never_misses_what_was_acknowledged(env: AuEnv) -> None:
+    """`au metrics` over and over, while runs begin, end and are packed."""
+    env.script("import os\nau.parameters(number=0)\nau.log(loss=1.0)\nos.write(1, f'begun {au.number}\\n'.encode())\n"
+               "os.read(0, 1)\nau.end_experiment()\nos.write(1, b'ended\\n')\n")
+    processes = [env.start(sys.executable, "src/experiment.py", f"number={number}") for number in range(12)]
+    begun: set[int] = set()
+    with beside(env, ("git", "pack-refs", "--all"), ("git", "gc", "--quiet")):
+        for number, process in enumerate(processes):
+            assert process.stdout is not None and process.stdin is not None
+            assert process.stdout.readline() == f"begun {number}\n"
+            begun.add(number)
+            out = env.au("metrics", "--json").ok()
+            assert out.stderr == ""
+            assert begun <= {row["parameters"].get("number") for row in json.loads(out.stdout)}
+        for process in processes:
+            process.stdin.write("x")  # type: ignore[union-attr]
+            process.stdin.flush()  # type: ignore[union-attr]
+            rows = env.rows()
+            assert begun <= {row["parameters"].get("number") for row in rows}
+            assert {row["status"] for row in rows} <= {"running", "finished"}
+        for process in processes:
+            stdout, stderr = process.communicate(timeout=120)
+            assert (process.returncode, stdout, stderr) == (0, "ended\n", "")
+            assert begun <= {row["parameters"]["number"] for row in env.rows()}
+    assert [row["status"] for row in env.rows()] == ["finished"] * 12
+
+
+def test_two_make_a_project_at_once(bare: AuEnv) -> None:
+    processes = [bare.start("au", "init") for _ in range(4)]
+    told = [(process.communicate(timeout=60)[1], process.returncode) for process in processes]
+    assert sorted(code for _, code in told) == [0, 1, 1, 1], told
+    for stderr, code in told:
+        assert code == 0 or "error: " in stderr and "hint: " in stderr, stderr
+    bare.git("fsck", "--strict")
+    assert bare.git("status", "--porcelain") == ""
+    assert bare.rows() == []
+    bare.script("au.log(loss=1.0)\n")
+    bare.python("src/experiment.py").ok()
+    assert len(bare.rows()) == 1
+
+
+def test_runs_in_linked_worktrees_at_once(env: AuEnv) -> None:
+    env.script(RUN)
+    env.git("add", "-A")
+    env.git("commit", "-qm", "code")
+    env.git("worktree", "add", "-q", "-b", "side", str(env.root / "tree"))
+    worktrees = [env, AuEnv(env.root, env.root / "tree", env.environment)]
+    gates = Gates(env.root / "gates")
+    environment = {"GATES": str(gates.folder)}
+    for side, worktree in enumerate(worktrees):
+        worktree.write("src/side.py", f"side = {side}\n")
+    processes = [
+        worktrees[number % 2].start(sys.executable, "src/experiment.py", f"number={number}", env=environment)
+        for number in range(12)
+    ]
+    for gate in ("start", "finish"):
+        gates.open(gate, 12, processes)
+    for process in processes:
+        assert process.communicate(timeout=120)[1] == "" and process.returncode == 0
+    for worktree in worktrees:
+        assert len(worktree.rows()) == 12
+    for tag in env.tags():
+        side = env.record(tag)["parameters"]["number"]["value"] % 2
+        assert env.git("show", f"{tag}:src/side.py") == f"side = {side}"
+        assert env.record(tag)["code"]["branch"] == ["main", "side"][side]
+    check_clean(env)
+
+
+def test_threads_of_one_process(env: AuEnv) -> None:
+    env.script(
+        "import sys, threading\nau.parameters(a=1)\ngate = threading.Barrier(8)\n"
+        "def work(number):\n"
+        "    gate.wait()\n"
+        "    for step in range(500):\n"
+        "        au.log({f'loss/{number}': number + step / 1000, 'all': 1})\n"
+        "        sys.stdout.write(f'thread {number} step {step}\\n')\n"
+        "    au.save_model(b'weights of %d' % number, name=f'model-{number}')\n"
+        "threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]\n"
+        "for thread in threads: thread.start()\n"
+        "for thread in threads: thread.join()\n"
+    )
+    out = env.python("src/experiment.py").ok()
+    assert out.stderr == ""
+    [tag] = env.tags()
+    record = env.record(tag)
+    assert record["metrics"]["all"]["count"] == 4000 and record["metrics"]["all"]["step"] == 3999
+    assert [record["metrics"][f"loss/{number}"]["count"] for number in range(8)] == [500] * 8
+    assert len(record["models"]) == 8
+    lines = env.log(tag).splitlines()
+    assert sorted(lines) == sorted(f"thread {number} step {step}" for number in range(8) for step in range(500))

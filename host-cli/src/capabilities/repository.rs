@@ -114,6 +114,12 @@ impl Repository {
         folder.canonicalize().map_err(|error| Error::io(format_args!("can't find `{}`", folder.display()), &error))
     }
 
+    /// The same, be it there or not.
+    pub(crate) fn common_dir_as_opened(&self) -> Result<PathBuf> {
+        let folder = self.git()?.common_dir();
+        Ok(folder.canonicalize().unwrap_or_else(|_| folder.to_owned()))
+    }
+
     /// Where the project's folder stands towards git.
     pub fn standing(&self) -> Result<Standing> {
         Ok(match open::locate(&self.root)? {

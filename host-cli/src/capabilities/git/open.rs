@@ -23,6 +23,8 @@ pub(crate) enum Place {
 ///
 /// The environment has no say: a script run from a git hook has a `GIT_DIR` that may be another repository's.
 pub(crate) fn locate(root: &Path) -> Result<Place> {
+    // gix asks for it, and takes its absence for that of the repository.
+    env::current_dir().map_err(|error| Error::io("the folder in which the process works is gone", &error))?;
     let root = canonical(root)?;
     let found = match gix::discover::upwards(&root) {
         Ok((found, _trust)) => found,
