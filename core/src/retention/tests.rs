@@ -197,7 +197,7 @@ fn a_store_of_which_not_all_is_known_is_left_alone() {
     wait(&world, 100);
     let commit = world.reference(&format!("{}{one}", layout::TAGS)).unwrap();
     let tree = world.plan(&commit).tree;
-    world.forget_tree(&tree);
+    world.forget_object(&tree);
     let report = collect(&world, "0", false);
     assert!(report.store_left.unwrap().contains("What is needed of it is not known") || !world.contents().is_empty());
     assert!(world.contents().contains(&orphan));
@@ -269,7 +269,7 @@ fn each_kind_of_damage_is_told() {
     world.set_ref("refs/tags/torn", "");
     assert_eq!(kinds(None)[0], ("reference", false));
     let commit = world.reference(&format!("{}{}", layout::TAGS, ids[0])).unwrap();
-    world.forget_tree(&world.plan(&commit).tree);
+    world.forget_object(&world.plan(&commit).tree);
     let told = findings(&world, None);
     let experiments = told.iter().filter(|finding| finding.kind == "experiment" && finding.name == ids[0]);
     assert!(experiments.count() >= 1, "{told:?}");

@@ -15,7 +15,7 @@ use super::git::loose::{self, Batch};
 pub use super::git::transaction::ReferenceChange;
 pub use super::git::tree_edit::TreeEdit;
 use super::git::tree_edit::expect_kind;
-use super::git::{check_path, command, failure, maintenance, object_id, references, transaction};
+use super::git::{check_path, command, maintenance, object_id, references, transaction};
 use super::repository::Repository;
 use super::workspace::Workspace;
 use super::{Error, Result};

@@ -103,12 +103,11 @@ impl TreeEdit {
     }
 }
 
+/// Where, and what.
+type Edits = Vec<(BString, Edit)>;
+
 /// The edits that these files lead to, and the positions of those that could not be read.
-fn take(
-    repository: &gix::Repository,
-    changes: &ChangeSet,
-    positions: &[u32],
-) -> Result<(Vec<(BString, Edit)>, Vec<u32>)> {
+fn take(repository: &gix::Repository, changes: &ChangeSet, positions: &[u32]) -> Result<(Edits, Vec<u32>)> {
     let mut files = WorkingFiles::new(repository)?;
     let mut batch = Batch::new(repository);
     let (mut edits, mut unreadable) = (Vec::new(), Vec::new());
