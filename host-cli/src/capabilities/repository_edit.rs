@@ -15,7 +15,7 @@ use super::git::loose::{self, Batch};
 pub use super::git::transaction::ReferenceChange;
 pub use super::git::tree_edit::TreeEdit;
 use super::git::tree_edit::expect_kind;
-use super::git::{check_path, command, maintenance, object_id, references, transaction};
+use super::git::{check_path, command, object_id, references, shield, transaction};
 use super::repository::Repository;
 use super::workspace::Workspace;
 use super::{Error, Result};
@@ -25,7 +25,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Makes a repository in the project's folder, as `git init` does.
 pub fn create(repository: &Repository) -> Result<()> {
-    command::git(repository.root(), &["init", "--quiet"], b"").map(drop)
+    // Another one may be making it at this moment; doing it again does no harm.
+    let init = || command::git(repository.root(), &["init", "--quiet"], b"");
+    patiently("could not lock config file", init).map(drop)
 }
 
 /// Bytes on their way to becoming a blob, flat in memory.
@@ -148,7 +150,7 @@ pub fn set_reference(
 pub fn shield(repository: &Repository, target: &str, base: Option<&str>) -> Result<bool> {
     let git = repository.git()?;
     let base = base.map(|base| object_id(git, base)).transpose()?;
-    maintenance::shield(git, object_id(git, target)?, base)
+    shield::shield(git, object_id(git, target)?, base)
 }
 
 /// Removes references in one transaction; those that do not exist are passed over.

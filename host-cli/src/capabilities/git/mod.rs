@@ -16,11 +16,11 @@ pub(crate) mod durable;
 pub(crate) mod history;
 pub(crate) mod index;
 pub(crate) mod loose;
-pub(crate) mod maintenance;
 pub(crate) mod open;
 pub(crate) mod references;
 pub(crate) mod reflog;
 #[cfg(feature = "cli")]
+pub(crate) mod shield;
 pub(crate) mod tidying;
 pub(crate) mod transaction;
 pub(crate) mod tree_edit;

@@ -246,7 +246,11 @@ pub(crate) fn set(
         durable::folder(base)?;
     } else if durable {
         let folders = path.ancestors().skip(1).take_while(|folder| folder.starts_with(&references)).count();
-        settled::sync_names(&path, folders).map_err(|error| durable::cannot_sync(&path, &error))?;
+        match settled::sync_names(&path, folders) {
+            // git has packed it, which it syncs, and removed the folder.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => durable::folder(base)?,
+            synced => synced.map_err(|error| durable::cannot_sync(&path, &error))?,
+        }
     }
     Ok(())
 }
