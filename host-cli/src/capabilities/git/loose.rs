@@ -182,9 +182,15 @@ impl<'r> Batch<'r> {
     /// Gives the objects their names, and returns once they are there for good. More may be added afterwards.
     /// [`Error::Missing`] where git removed one of the files.
     pub(crate) fn settle(&mut self) -> Result<()> {
+        // As after a large commit of the user's: one by one they would take a second for each few hundred.
+        let many = self.there.len() >= MANY;
+        self.unsynced |= many;
         self.sync_waiting()?;
         let mut folders = BTreeSet::new();
         for target in std::mem::take(&mut self.there) {
+            if many {
+                continue;
+            }
             match File::open(&target).and_then(|file| file.sync_all()) {
                 // Packed meanwhile, which git syncs.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}

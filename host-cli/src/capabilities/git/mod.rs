@@ -19,8 +19,8 @@ pub(crate) mod loose;
 pub(crate) mod open;
 pub(crate) mod references;
 pub(crate) mod reflog;
-#[cfg(feature = "cli")]
 pub(crate) mod shield;
+#[cfg(feature = "cli")]
 pub(crate) mod tidying;
 pub(crate) mod transaction;
 pub(crate) mod tree_edit;
