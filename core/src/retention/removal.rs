@@ -123,6 +123,8 @@ pub fn remove(ports: &Ports, ids: &[String]) -> Result<Vec<String>> {
     let unsaid: Vec<String> = unsaid.flat_map(|holding| holding.commits().into_iter().cloned()).collect();
     notes::state(ports, &unsaid, &Statement { removed: Some(true), ..Statement::default() })?;
     for some in commits.chunks(MOST) {
+        // Who was bringing them back at that moment may have had the trash let go of them. From here on nobody has.
+        keep(ports, some)?;
         drop_tags(ports, some)?;
     }
     Ok(chosen.into_keys().collect())

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::age;
 use super::holdings::{self, Archives, Holding};
 use super::{MOST, drop_it, guard, make, settle, targets};
-use crate::catalogue::Saved;
+use crate::catalogue::{self, Saved};
 use crate::error::{Failure, FailureKind, Result};
 use crate::notes::{self, Statement};
 use crate::ports::Ports;
@@ -123,13 +123,17 @@ fn tag(ports: &Ports, experiments: &[(String, String)]) -> Result<()> {
     })
 }
 
-/// Has the trash let go of these, each in the moment in which its tag or an archive holds it.
+/// Has the trash let go of these, each in the moment in which its tag or an archive holds it. What somebody else has removed since
+/// stays there.
 fn release(ports: &Ports, experiments: &[(String, String)]) -> Result<()> {
     settle(ports, &mut || {
         let (trash, tags) = (targets(ports, layout::TRASH)?, targets(ports, layout::TAGS)?);
         let archives = Archives::read(ports)?;
+        let said = catalogue::reference(ports, layout::NOTES)?;
+        let removed = notes::removed(ports)?;
         let mut changes = BTreeMap::new();
-        for (id, commit) in experiments.iter().filter(|(id, commit)| trash.get(id) == Some(commit)) {
+        let restored = experiments.iter().filter(|(_, commit)| !removed.contains(commit));
+        for (id, commit) in restored.filter(|(id, commit)| trash.get(id) == Some(commit)) {
             let name = format!("{}{id}", layout::TAGS);
             let holder = match (tags.get(id), archives.holder(id, commit)) {
                 (Some(there), _) if there == commit => guard(name, commit),
@@ -140,6 +144,9 @@ fn release(ports: &Ports, experiments: &[(String, String)]) -> Result<()> {
             changes.insert(holder.name.clone(), holder);
             let trash = drop_it(format!("{}{id}", layout::TRASH), commit);
             changes.insert(trash.name.clone(), trash);
+        }
+        if let Some(said) = said.filter(|_| !changes.is_empty()) {
+            changes.insert(layout::NOTES.to_owned(), guard(layout::NOTES.to_owned(), &said));
         }
         Ok(changes.into_values().collect())
     })
