@@ -136,6 +136,9 @@ class Bench:
                 place.mkdir()
             else:
                 place.write_bytes(content)
+                # Its mode is set before the file is synced and gets this name.
+                if "/aurum/store/sha256/" in f"/{path}":
+                    place.chmod(0o444)
                 os.utime(place, (LONG_AGO, LONG_AGO))
 
     def try_out(self, state: State) -> str | None:

@@ -50,7 +50,8 @@ def finishing_calls(place: Place) -> list[tuple[str, int]]:
         counts[name[1]] += 1
         if name[1] == "write" and f"<{said}>" in line:
             steps += 1
-        elif steps == len(STORY.all_steps()) - 1:
+        # Rust's own library takes a close that fails for a fault of the program; Linux answers none with these errors.
+        elif steps == len(STORY.all_steps()) - 1 and name[1] != "close":
             found.append((name[1], counts[name[1]]))
     return found
 
