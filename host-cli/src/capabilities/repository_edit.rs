@@ -155,7 +155,7 @@ pub fn shield(repository: &Repository, target: &str, base: Option<&str>) -> Resu
 
 /// Removes references in one transaction; those that do not exist are passed over.
 pub fn remove_references(repository: &Repository, names: &[String]) -> Result<()> {
-    references::remove(repository.git()?, names)
+    references::remove(repository.git()?, repository.root(), names)
 }
 
 /// Changes references in one transaction, which is on stable storage when it returns; [`Error::Conflict`], and nothing done,

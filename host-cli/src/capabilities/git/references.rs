@@ -4,7 +4,7 @@
 //! file that may not have reached the disk. So what follows is git's own protocol for a single loose reference: make
 //! `<name>.lock`, compare, write, rename. References of Aurum's own are made without a lock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -16,10 +16,9 @@ use gix::ObjectId;
 use gix::bstr::{BStr, BString, ByteSlice};
 use gix::lock::acquire::Fail;
 use gix::prelude::ReferenceExt;
-use gix::refs::transaction::{PreviousValue, RefEdit};
 use gix::refs::{FullName, FullNameRef, TargetRef};
 
-use super::{durable, failure, loose, object_id, reflog};
+use super::{durable, failure, loose, object_id, reflog, transaction};
 use crate::capabilities::repository::Reference;
 use crate::capabilities::sharing::{self, share, share_all};
 use crate::capabilities::{Error, Result, settled};
@@ -422,13 +421,11 @@ fn lost_or_failed(name: &BString, path: &Path, error: &gix::Error) -> Error {
     }
 }
 
-/// Removes references; those that do not exist are passed over. Packed ones go in one transaction.
-pub(crate) fn remove(repository: &gix::Repository, names: &[String]) -> Result<()> {
-    let mut edits = Vec::new();
-    let mut names: Vec<&String> = names.iter().collect();
-    names.sort();
-    names.dedup();
-    for name in names {
+/// Removes references; those that do not exist are passed over. Packed ones go in one transaction of git's, which syncs the file of
+/// all packed references before it takes the former one's place.
+pub(crate) fn remove(repository: &gix::Repository, root: &Path, names: &[String]) -> Result<()> {
+    let mut packed = Vec::new();
+    for name in names.iter().collect::<BTreeSet<_>>() {
         check_name(name)?;
         let full = FullName::try_from(name.as_str()).map_err(|error| Error::other(&error))?;
         let there = repository.try_find_reference(full.as_ref().as_partial_name()).map_err(|error| failure(&error))?;
@@ -436,14 +433,9 @@ pub(crate) fn remove(repository: &gix::Repository, names: &[String]) -> Result<(
         if full.as_bstr().starts_with(b"refs/aurum/") && remove_loose(repository, there.name())? {
             continue;
         }
-        edits.push(RefEdit::delete(full, PreviousValue::Any));
+        packed.push(name.as_str());
     }
-    if edits.is_empty() {
-        return Ok(());
-    }
-    let transaction = repository.refs.transaction().prepare(edits, PATIENCE, PATIENCE);
-    transaction.and_then(|transaction| transaction.commit(None)).map_err(|error| failure(&error))?;
-    Ok(())
+    transaction::remove(repository, root, &packed)
 }
 
 /// Removes a reference that only Aurum knows and that is not packed, without a lock that a death would leave behind. Should

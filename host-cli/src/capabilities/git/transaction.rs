@@ -44,6 +44,17 @@ pub(crate) fn change(repository: &gix::Repository, root: &Path, changes: &[Refer
         };
         input.extend_from_slice(line.as_bytes());
     }
+    let names: Vec<_> = changes.iter().map(|change| change.name.as_str()).collect();
+    run(repository, root, &input, &names)
+}
+
+/// Removes all of them, wherever they are.
+pub(crate) fn remove(repository: &gix::Repository, root: &Path, names: &[&str]) -> Result<()> {
+    let input: String = names.iter().map(|name| format!("delete {name}\0\0")).collect();
+    run(repository, root, input.as_bytes(), names)
+}
+
+fn run(repository: &gix::Repository, root: &Path, input: &[u8], names: &[&str]) -> Result<()> {
     if input.is_empty() {
         return Ok(());
     }
@@ -59,7 +70,7 @@ pub(crate) fn change(repository: &gix::Repository, root: &Path, changes: &[Refer
     ];
     let start = Instant::now();
     loop {
-        match command::git(root, &arguments, &input) {
+        match command::git(root, &arguments, input) {
             Err(Error::Other(words)) if is_locked(&words) => {
                 if start.elapsed() > PATIENCE {
                     return Err(Error::Other(words));
@@ -73,7 +84,7 @@ pub(crate) fn change(repository: &gix::Repository, root: &Path, changes: &[Refer
             }
         }
     }
-    sync_folders(repository, changes)
+    sync_folders(repository, names)
 }
 
 /// What the reference itself holds, which for an annotated tag is not what it leads to.
@@ -100,11 +111,11 @@ fn is_elsewhere(words: &str) -> bool {
 }
 
 /// git syncs what it writes, and not the folders that hold the names.
-fn sync_folders(repository: &gix::Repository, changes: &[ReferenceChange]) -> Result<()> {
+fn sync_folders(repository: &gix::Repository, names: &[&str]) -> Result<()> {
     let common = repository.common_dir();
     let mut folders = BTreeSet::from([common.to_owned()]);
-    for change in changes {
-        let path: PathBuf = common.join(&change.name);
+    for name in names {
+        let path: PathBuf = common.join(name);
         let above = path.ancestors().skip(1).take_while(|folder| *folder != common && folder.starts_with(common));
         folders.extend(above.filter(|folder| folder.is_dir()).map(Path::to_owned));
     }
