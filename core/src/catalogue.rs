@@ -61,6 +61,11 @@ impl Index {
         self.entries.first().map_or(20, |entry| entry.length.into())
     }
 
+    /// How many have a tag of their own.
+    pub fn tagged(&self) -> usize {
+        self.entries.iter().filter(|entry| !entry.archived).count()
+    }
+
     /// One of them.
     pub fn saved(&self, at: usize) -> Saved {
         let entry = &self.entries[at];

@@ -16,6 +16,7 @@ use crate::journal::fold::State;
 use crate::ports::{Location, Ports};
 use crate::query::{Query, Request, Subject, Subjects};
 use crate::record::{Record, Status};
+use crate::retention::archive;
 use crate::row::Row;
 use crate::selector::{self, Candidate};
 use crate::summary::{At, Summary, Table};
@@ -53,6 +54,9 @@ pub fn query(ports: &Ports, request: &Request) -> Result<Listing> {
     // What can't be understood is told before anything is read.
     let query = Query::parse(request, Some(ports.clock.now()))?;
     let mut history = History::open(ports)?;
+    if let Some((message, hint)) = archive::hint(history.saved.tags()) {
+        ports.progress.warn(&message, &[hint]);
+    }
     if let Some(selector) = &request.selector {
         history.entries = history.choose(ports, selector)?;
     }

@@ -173,6 +173,8 @@ impl Verification {
             named.extend(usage.digest.as_deref().map(|digest| (digest, format!("the data `{name}`"))));
         }
         named.extend(record.models.iter().map(|(name, model)| (model.digest.as_str(), format!("the model `{name}`"))));
+        let artifacts = record.artifacts.iter();
+        named.extend(artifacts.map(|(name, artifact)| (artifact.digest.as_str(), format!("the artefact `{name}`"))));
         let text = record.to_text().unwrap_or_default();
         let mut all = BTreeSet::new();
         digests::find(text.as_bytes(), &mut all);

@@ -85,8 +85,9 @@ fn objects(ports: &Ports, saved: &[Saved]) -> Result<Vec<Object>> {
 /// What a record names. One that somebody made up may name what can't be.
 fn name(record: &Record, kinds: &mut BTreeMap<String, DataKind>) {
     let models = record.models.values().map(|model| (&model.digest, DataKind::File));
+    let artifacts = record.artifacts.values().map(|artifact| (&artifact.digest, DataKind::File));
     let inputs = record.inputs.iter().map(|input| (&input.digest, DataKind::File));
-    for (digest, kind) in models.chain(inputs) {
+    for (digest, kind) in models.chain(artifacts).chain(inputs) {
         if is_digest(digest) {
             kinds.entry(digest.clone()).or_insert(kind);
         }

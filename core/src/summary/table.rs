@@ -18,7 +18,7 @@ use crate::ports::Ports;
 use crate::{layout, records};
 
 /// Of the cached bytes and of what is derived from records: another version's are read again.
-const VERSION: &str = concat!("1 ", env!("CARGO_PKG_VERSION"));
+const VERSION: &str = concat!("2 ", env!("CARGO_PKG_VERSION"));
 const MANIFEST: &str = "manifest";
 /// Bytes of segments that are held at once: those of about a million experiments.
 const MOST_BYTES: usize = 160 << 20;
@@ -39,6 +39,8 @@ struct Manifest {
     segments: Vec<String>,
     /// How many experiments have a record that can't be read. They are tried each time: objects may arrive.
     unreadable: usize,
+    /// How many experiments have a tag of their own.
+    tags: usize,
 }
 
 /// The summaries of all saved experiments.
@@ -48,6 +50,7 @@ pub struct Table {
     /// Bytes of the segments that are held.
     held: Shared<usize>,
     unreadable: Vec<(String, Failure)>,
+    tags: usize,
 }
 
 struct Slot {
@@ -68,7 +71,13 @@ impl Table {
         let kept = Manifest::read(ports);
         let unchanged = state.is_some() && kept.state == state && kept.unreadable == 0;
         let names = kept.segments.len();
-        let mut table = Self { ports: ports.clone(), slots: Vec::new(), held: Shared::new(0), unreadable: Vec::new() };
+        let mut table = Self {
+            ports: ports.clone(),
+            slots: Vec::new(),
+            held: Shared::new(0),
+            unreadable: Vec::new(),
+            tags: kept.tags,
+        };
         table.slots.extend(kept.segments.iter().map(|name| Slot::cached(name.clone())));
         let whole = |slot: &Slot| table.load(slot).is_some();
         let usable: Vec<bool> = table.slots.iter().map(whole).collect();
@@ -83,6 +92,7 @@ impl Table {
     /// Brings the segments in step with the references.
     fn renew(&mut self, kept: &Manifest, state: Option<String>) -> Result<()> {
         let index = catalogue::index(&self.ports)?;
+        self.tags = index.tagged();
         let mut found = vec![false; index.len()];
         let mut filling = Filling { builder: Builder::new(index.hash()), there: &kept.segments, cacheable: true };
         for slot in std::mem::take(&mut self.slots) {
@@ -150,7 +160,7 @@ impl Table {
 
     fn manifest(&self) -> Manifest {
         let segments = self.slots.iter().map(|slot| slot.name.clone()).collect();
-        Manifest { version: VERSION.to_owned(), state: None, segments, unreadable: 0 }
+        Manifest { version: VERSION.to_owned(), state: None, segments, unreadable: 0, tags: self.tags }
     }
 
     fn flush_full(&mut self, filling: &mut Filling<'_>) -> bool {
@@ -196,6 +206,11 @@ impl Table {
             self.slots.iter().filter(|slot| slot.cached).for_each(|slot| self.release(slot));
         }
         self.held.set(self.held.get() + size);
+    }
+
+    /// How many experiments have a tag of their own.
+    pub fn tags(&self) -> usize {
+        self.tags
     }
 
     /// The experiments that are left out, and why.
