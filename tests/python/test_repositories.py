@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import AuEnv, Result
+from conftest import AuEnv
 
 SCRIPT = "au.parameters(a=1)\nau.log(loss=0.5)\nprint('hello')\n"
 
