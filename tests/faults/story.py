@@ -22,6 +22,8 @@ ack = int(os.environ["ACK"])
 
 def told(step):
     os.write(ack, (step + "\\n").encode())
+    if step == os.environ.get("LAST"):
+        time.sleep(60)
 
 au.start("story")
 told("start")

@@ -109,8 +109,8 @@ def faults(place: Place, many: int | None) -> list[Callable[[], str | None]]:
     assert len(calls) > 100, "the finish was not found"
     found = [Fault(place, call, error) for error in ("ENOSPC", "EIO", "EMFILE") for call in calls]
     found += [Fault(place, call, "EINTR") for call in calls if call[0] in INTERRUPTIBLE]
-    # A write that is short is followed by one that fails: a file that may not grow beyond this.
-    found += [Fault(place, limit=limit) for limit in range(0, 4_000, 37)]
+    # A write that is short is followed by one that fails: a file that may not grow beyond this. The script's own words need some room.
+    found += [Fault(place, limit=limit) for limit in range(200, 4_000, 37)]
     if many is None:
         return list(found)
     return list(random.Random(1).sample(found, many))

@@ -29,10 +29,20 @@ pub(super) struct Locks {
 impl Default for Locks {
     fn default() -> Self {
         Self {
-            exclusive: File::try_lock,
-            shared: File::try_lock_shared,
+            exclusive: |file| uninterrupted(file, File::try_lock),
+            shared: |file| uninterrupted(file, File::try_lock_shared),
             beat: Duration::from_secs(60 * 60),
             abandoned_after: Duration::from_secs(24 * 60 * 60),
+        }
+    }
+}
+
+/// A signal that comes meanwhile, as where a lock is another computer's to give, is no answer.
+fn uninterrupted(file: &File, lock: TryLock) -> Result<(), TryLockError> {
+    loop {
+        match lock(file) {
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+            answer => return answer,
         }
     }
 }

@@ -72,7 +72,7 @@ impl Journals {
     /// The runs that there are journals of, by id.
     pub fn entries(&self) -> Result<Vec<Entry>> {
         let failed = |error: io::Error| Error::io(format_args!("listing `{}`", self.folder.display()), &error);
-        let Some(folders) = present(fs::read_dir(&self.folder)).map_err(failed)? else { return Ok(Vec::new()) };
+        let Some(folders) = present(list(&self.folder)).map_err(failed)? else { return Ok(Vec::new()) };
         let mut entries = Vec::new();
         for folder in folders {
             let Ok(id) = folder.map_err(failed)?.file_name().into_string() else { continue };
@@ -111,7 +111,7 @@ impl Journals {
     /// The numbers of the journals of a run's children.
     fn children(&self, id: &str) -> Result<Vec<u32>> {
         let failed = |error: io::Error| Error::io(format_args!("listing the journals of `{id}`"), &error);
-        let files = present(fs::read_dir(self.folder.join(id))).map_err(failed)?;
+        let files = present(list(&self.folder.join(id))).map_err(failed)?;
         let mut numbers = Vec::new();
         for file in files.into_iter().flatten() {
             let name = file.map_err(failed)?.file_name();
@@ -344,6 +344,16 @@ fn make_durable_folder(folder: &Path) -> io::Result<()> {
         sync_folder(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })?;
     }
     Ok(())
+}
+
+/// The standard library tries most calls again that a signal interrupts, but not this one.
+fn list(folder: &Path) -> io::Result<fs::ReadDir> {
+    loop {
+        match fs::read_dir(folder) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            answer => return answer,
+        }
+    }
 }
 
 fn present<T>(result: io::Result<T>) -> io::Result<Option<T>> {
