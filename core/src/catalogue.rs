@@ -3,7 +3,7 @@
 use crate::error::{Failure, FailureKind, Result};
 use crate::id::{self, Key};
 use crate::ports::{Location, Ports, Reference};
-use crate::{layout, notes};
+use crate::{digest, layout, notes};
 
 /// References asked for at once.
 const PAGE: u32 = 10_000;
@@ -19,6 +19,13 @@ pub struct Saved {
     pub commit: String,
     /// Whether an archive holds it and no tag of its own.
     pub archived: bool,
+}
+
+impl Saved {
+    /// By this commit, whatever holds it.
+    pub fn by(id: impl Into<String>, commit: impl Into<String>) -> Self {
+        Self { id: id.into(), commit: commit.into(), archived: false }
+    }
 }
 
 /// The saved experiments, by id.
@@ -69,8 +76,13 @@ impl Index {
     /// One of them.
     pub fn saved(&self, at: usize) -> Saved {
         let entry = &self.entries[at];
-        let commit = self.commit(at).iter().map(|byte| format!("{byte:02x}")).collect();
+        let commit = digest::hexadecimal(self.commit(at));
         Saved { id: entry.id.to_string(), commit, archived: entry.archived }
+    }
+
+    /// Its id.
+    pub fn id(&self, at: usize) -> Key {
+        self.entries[at].id
     }
 
     /// The bytes of its commit's name.
@@ -113,21 +125,8 @@ pub fn index(ports: &Ports) -> Result<Index> {
     let removed = notes::removed(ports)?;
     let mut entries = Vec::new();
     // Tags before archives: an experiment that is archived meanwhile is then seen twice, and not passed over.
-    let mut tags = ports.repository.reference_list(layout::TAGS)?;
-    loop {
-        let lines = tags.next();
-        if lines.is_empty() {
-            break;
-        }
-        let lines = String::from_utf8_lossy(&lines);
-        entries.extend(lines.lines().filter_map(|line| {
-            let (commit, id) = line.split_once(' ')?;
-            Entry::parse(id, commit, false)
-        }));
-    }
-    for archive in references(ports, layout::ARCHIVE)? {
-        entries.extend(members(ports, &archive)?.iter().filter_map(|(id, commit)| Entry::parse(id, commit, true)));
-    }
+    each_tag(ports, &mut |id, commit| entries.extend(Entry::parse(id, commit, false)))?;
+    entries.extend(archived(ports)?.iter().filter_map(|(id, commit)| Entry::parse(id, commit, true)));
     // A tag says it better than an archive: a run that was taken for dead and went on has a newer commit.
     entries.sort_by_key(|entry| (entry.id, entry.archived));
     entries.dedup_by_key(|entry| entry.id);
@@ -145,11 +144,39 @@ pub fn index(ports: &Ports) -> Result<Index> {
 /// # Errors
 /// When git's references can't be read.
 pub fn tagged(ports: &Ports) -> Result<Vec<(String, String)>> {
-    let experiment = |reference: Reference| {
-        let id = reference.name.strip_prefix(layout::TAGS).filter(|id| id::is_id(id))?;
-        Some((id.to_owned(), reference.target))
-    };
-    Ok(references(ports, layout::TAGS)?.into_iter().filter_map(experiment).collect())
+    let mut tagged = Vec::new();
+    each_tag(ports, &mut |id, commit| {
+        if id::is_id(id) {
+            tagged.push((id.to_owned(), commit.to_owned()));
+        }
+    })?;
+    Ok(tagged)
+}
+
+/// Visits the tags in the folder of the experiments', whatever they are called there.
+fn each_tag(ports: &Ports, visit: &mut dyn FnMut(&str, &str)) -> Result<()> {
+    let mut list = ports.repository.reference_list(layout::TAGS)?;
+    loop {
+        let lines = list.next();
+        if lines.is_empty() {
+            return Ok(());
+        }
+        for (commit, name) in String::from_utf8_lossy(&lines).lines().filter_map(|line| line.split_once(' ')) {
+            visit(name, commit);
+        }
+    }
+}
+
+/// The experiments that archives hold, removed ones too: ids and commits.
+///
+/// # Errors
+/// As [`members`], and when git's references can't be read.
+pub fn archived(ports: &Ports) -> Result<Vec<(String, String)>> {
+    let mut archived = Vec::new();
+    for archive in references(ports, layout::ARCHIVE)? {
+        archived.extend(members(ports, &archive)?);
+    }
+    Ok(archived)
 }
 
 /// The experiments that an archive holds, removed ones too: ids and commits.

@@ -113,14 +113,8 @@ pub fn clear_stale_references(ports: &Ports) -> Result<()> {
 /// When git's references can't be read.
 pub fn stale_references(ports: &Ports) -> Result<Vec<String>> {
     // References first: a run that starts in between has its journal before its reference.
-    let mut stale = Vec::new();
-    let mut after: Option<String> = None;
-    loop {
-        let page = ports.repository.references(layout::RUNNING, after.as_deref(), 1_000)?;
-        let Some(last) = page.last() else { break };
-        after = Some(last.name.clone());
-        stale.extend(page.into_iter().map(|reference| reference.name));
-    }
+    let running = catalogue::references(ports, layout::RUNNING)?;
+    let mut stale: Vec<String> = running.into_iter().map(|reference| reference.name).collect();
     let alive = ports.journal.entries()?;
     stale.retain(|name| name.strip_prefix(layout::RUNNING).is_none_or(|id| !alive.iter().any(|entry| entry.id == id)));
     Ok(stale)

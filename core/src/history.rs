@@ -50,13 +50,18 @@ impl Listing {
 /// # Errors
 /// Outside a project, for selectors that name nothing or too much, and for conditions that don't follow the grammar.
 pub fn query(ports: &Ports, request: &Request) -> Result<Listing> {
+    let listing = listing(ports, request)?;
+    if let Some((message, hint)) = archive::hint(listing.history.saved.tags()) {
+        ports.progress.warn(&message, &[hint]);
+    }
+    Ok(listing)
+}
+
+fn listing(ports: &Ports, request: &Request) -> Result<Listing> {
     project::require(ports)?;
     // What can't be understood is told before anything is read.
     let query = Query::parse(request, Some(ports.clock.now()))?;
     let mut history = History::open(ports)?;
-    if let Some((message, hint)) = archive::hint(history.saved.tags()) {
-        ports.progress.warn(&message, &[hint]);
-    }
     if let Some(selector) = &request.selector {
         history.entries = history.choose(ports, selector)?;
     }
@@ -69,7 +74,7 @@ pub fn query(ports: &Ports, request: &Request) -> Result<Listing> {
 /// # Errors
 /// As [`query`].
 pub fn ids(ports: &Ports, request: &Request) -> Result<BTreeSet<String>> {
-    let Listing { history, chosen } = query(ports, request)?;
+    let Listing { history, chosen } = listing(ports, request)?;
     chosen.map(|entry| history.naming(entry).map(|(id, _)| id)).collect()
 }
 
@@ -95,8 +100,19 @@ impl History {
     /// When git or the journals can't be read.
     pub fn open(ports: &Ports) -> Result<Self> {
         // Journals first: a finishing run has its tag before it gives up its journal, so none falls between the two.
-        let mut unsaved = unsaved(ports)?;
-        let saved = Table::open(ports)?;
+        let unsaved = unsaved(ports)?;
+        Self::of(Table::open(ports)?, unsaved)
+    }
+
+    /// The saved ones alone: no journal is looked at, however long.
+    ///
+    /// # Errors
+    /// When git can't be read.
+    pub(crate) fn of_saved(ports: &Ports) -> Result<Self> {
+        Self::of(Table::open(ports)?, Vec::new())
+    }
+
+    fn of(saved: Table, mut unsaved: Vec<Row>) -> Result<Self> {
         if !unsaved.is_empty() {
             let mut known = HashSet::new();
             let wanted: HashSet<Key> = unsaved.iter().filter_map(|row| Key::parse(&row.id)).collect();
@@ -163,12 +179,18 @@ impl History {
         Ok(self.entries.iter().zip(fits).filter(|(_, fits)| *fits).map(|(entry, _)| *entry).collect())
     }
 
-    /// The one row that a selector names.
-    fn one(&self, ports: &Ports, selector: &str) -> Result<Row> {
+    /// The one that a selector names.
+    fn one(&self, ports: &Ports, selector: &str) -> Result<Entry> {
         match self.choose(ports, selector)?[..] {
-            [one] => self.row(one)?.ok_or_else(|| selector::unknown(selector)),
+            [one] => Ok(one),
             ref several => Err(self::several(selector, several.len())),
         }
+    }
+
+    /// The record and the commit of a saved one.
+    fn record(&self, ports: &Ports, at: At) -> Result<(Record, String)> {
+        let saved = self.saved.look(at, |summary| summary.saved())?;
+        Ok((records::read_one(ports, &saved)?, saved.commit))
     }
 
     /// The newest saved experiment that fits, and what there is to say of it.
@@ -213,7 +235,7 @@ impl Subjects for History {
 /// # Errors
 /// As [`query`].
 pub(crate) fn each_chosen(ports: &Ports, request: &Request, visit: &mut dyn FnMut(Row)) -> Result<()> {
-    let Listing { history, chosen } = query(ports, request)?;
+    let Listing { history, chosen } = listing(ports, request)?;
     for entry in chosen {
         history.row(entry)?.into_iter().for_each(&mut *visit);
     }
@@ -246,19 +268,11 @@ pub fn rows(records: &[u8], request: &Request, now: Option<u64>) -> Result<Strin
 /// # Errors
 /// `UnknownExperiment`, `AmbiguousExperiment`.
 pub fn one(ports: &Ports, selector: &str) -> Result<(Record, String)> {
-    let index = catalogue::index(ports)?;
-    // A whole id is the common case, and takes no summaries to answer.
-    let id = match Key::parse(selector).filter(|id| index.position(*id).is_some()) {
-        Some(id) => id,
-        None => {
-            let mut saved = History::open(ports)?;
-            saved.entries.retain(|entry| matches!(entry, Entry::Saved(_)));
-            let row = saved.one(ports, selector)?;
-            Key::parse(&row.id).ok_or_else(|| selector::unknown(selector))?
-        }
-    };
-    let saved = index.position(id).map(|at| index.saved(at)).ok_or_else(|| selector::unknown(selector))?;
-    Ok((records::read_one(ports, &saved)?, saved.commit))
+    let history = History::of_saved(ports)?;
+    match history.one(ports, selector)? {
+        Entry::Saved(at) => history.record(ports, at),
+        Entry::Unsaved(_) => Err(selector::unknown(selector)),
+    }
 }
 
 /// The same for who wants what the selector names wherever else it is used: a run that is not saved yet is told to be one, and
@@ -267,16 +281,17 @@ pub fn one(ports: &Ports, selector: &str) -> Result<(Record, String)> {
 /// # Errors
 /// As [`one`], and `UnknownExperiment` for a run that is not saved yet.
 pub fn one_saved(ports: &Ports, selector: &str) -> Result<(Record, String)> {
-    let row = History::open(ports)?.one(ports, selector)?;
-    let not_yet = |why: &str, hint: &str| {
-        let short = row.id.get(..id::SHORT).unwrap_or(&row.id);
-        Err(Failure::new(FailureKind::UnknownExperiment, format!("The experiment `{short}` {why}")).hint(hint))
+    let history = History::open(ports)?;
+    let row = match history.one(ports, selector)? {
+        Entry::Saved(at) => return history.record(ports, at),
+        Entry::Unsaved(at) => &history.unsaved[at],
     };
-    match row.status {
-        Status::Running => not_yet("is still running", "Wait for its end, or name another: `au metrics` lists them"),
-        Status::Lost => not_yet("is not saved yet: its process is gone", "Save it: `au recover`"),
-        _ => one(ports, &row.id),
-    }
+    let (why, hint) = match row.status {
+        Status::Running => ("is still running", "Wait for its end, or name another: `au metrics` lists them"),
+        _ => ("is not saved yet: its process is gone", "Save it: `au recover`"),
+    };
+    let short = row.id.get(..id::SHORT).unwrap_or(&row.id);
+    Err(Failure::new(FailureKind::UnknownExperiment, format!("The experiment `{short}` {why}")).hint(hint))
 }
 
 /// The saved experiment whose commit is checked out, if one is: its id.
@@ -286,18 +301,22 @@ pub fn one_saved(ports: &Ports, selector: &str) -> Result<(Record, String)> {
 pub fn checked_out(ports: &Ports) -> Result<Option<String>> {
     let Some(commit) = ports.repository.head()?.commit else { return Ok(None) };
     let folder = Location { root: commit.clone(), path: layout::EXPERIMENTS.to_owned() };
-    for id in ports.repository.list_folder(&folder)?.into_iter().filter(|name| id::is_id(name)) {
+    let mut ids = ports.repository.list_folder(&folder)?;
+    ids.retain(|name| id::is_id(name));
+    for id in &ids {
         // Merged into a branch, an experiment's files are those of another commit.
         let tag = format!("{}{id}", layout::TAGS);
         let tags = ports.repository.references(&tag, None, 1)?;
         if tags.iter().any(|reference| reference.name == tag && reference.target == commit) {
-            return Ok(Some(id));
-        }
-        if catalogue::saved(ports)?.iter().any(|saved| saved.id == id && saved.commit == commit) {
-            return Ok(Some(id));
+            return Ok(Some(id.clone()));
         }
     }
-    Ok(None)
+    if ids.is_empty() {
+        return Ok(None);
+    }
+    // An archive may have it, without a tag.
+    let saved = catalogue::saved(ports)?;
+    Ok(ids.into_iter().find(|id| saved.iter().any(|saved| saved.id == *id && saved.commit == commit)))
 }
 
 /// One experiment whole, as a JSON object: its record, with `commit` and `tag` beside. These and `ended` are null while it is not
@@ -307,25 +326,27 @@ pub fn checked_out(ports: &Ports) -> Result<Option<String>> {
 /// `UnknownExperiment`, `AmbiguousExperiment`.
 pub fn show(ports: &Ports, selector: &str) -> Result<String> {
     project::require(ports)?;
-    let row = History::open(ports)?.one(ports, selector)?;
-    let unwritable =
-        |error| Failure::new(FailureKind::Unreadable, format!("The record of `{}` can't be shown: {error}", row.id));
-    let (record, commit) = match row.status {
-        Status::Running | Status::Lost => {
-            let state = State::read_all(&*ports.journal, &row.id)?;
-            let started = state.started.as_ref().ok_or_else(|| selector::unknown(selector))?;
-            (report::unfinished(started, &state, row.status), None)
-        }
-        _ => {
-            let (record, commit) = one(ports, &row.id)?;
+    let history = History::open(ports)?;
+    let (record, commit) = match history.one(ports, selector)? {
+        Entry::Saved(at) => {
+            let (record, commit) = history.record(ports, at)?;
             (record, Some(commit))
         }
+        Entry::Unsaved(at) => {
+            let Row { id, status, .. } = &history.unsaved[at];
+            let state = State::read_all(&*ports.journal, id)?;
+            let started = state.started.as_ref().ok_or_else(|| selector::unknown(selector))?;
+            (report::unfinished(started, &state, *status), None)
+        }
     };
+    let id = record.id.clone();
+    let unwritable =
+        |error| Failure::new(FailureKind::Unreadable, format!("The record of `{id}` can't be shown: {error}"));
     let mut record = serde_json::to_value(record).map_err(unwritable)?;
     if commit.is_none() {
         record["ended"] = Value::Null;
     }
-    record["tag"] = commit.as_ref().map(|_| layout::tag(&row.id)).into();
+    record["tag"] = commit.as_ref().map(|_| layout::tag(&id)).into();
     record["commit"] = commit.into();
     Ok(record.to_string())
 }

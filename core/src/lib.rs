@@ -44,6 +44,7 @@ mod js;
 pub mod catalogue;
 pub mod completion;
 pub mod dataset;
+mod digest;
 pub mod error;
 #[cfg(test)]
 mod histories;

@@ -71,7 +71,7 @@ fn of(record: &Record, name: &str) -> Option<Found> {
 }
 
 fn newest(ports: &Ports, name: &str, script: Option<&str>) -> Result<Found> {
-    let newest = History::open(ports)?.newest(|summary| {
+    let newest = History::of_saved(ports)?.newest(|summary| {
         let fits = summary.status() == Some(Status::Finished) && summary.text("script") == script;
         let (digest, size) = summary.model(name).filter(|_| fits)?;
         Some(Found { experiment: summary.id().to_string(), model: Model { digest: digest.to_owned(), size } })

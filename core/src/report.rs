@@ -1,7 +1,6 @@
 //! The files and the message of an experiment's commit.
 
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use crate::completion::Text;
 use crate::error::PortError;
@@ -10,7 +9,7 @@ use crate::journal::fold::State;
 use crate::ports::Package;
 use crate::record::{Code, Command, Environment, Note, Parameter, Record, SCHEMA, Status};
 use crate::snapshot::Reason;
-use crate::{layout, time, value};
+use crate::{digest, layout, time, value};
 
 /// Parameters and metrics that the subject and body of a commit name at most.
 const NAMED: usize = 20;
@@ -60,7 +59,7 @@ pub fn record(started: &Started, ending: &Ending, state: &State, requirements: &
             implementation: implementation.clone(),
             version: version.clone(),
             packages: state.packages.len() as u64,
-            requirements: format!("sha256:{}", hex(&Sha256::digest(requirements))),
+            requirements: digest::sha256(requirements.as_bytes()),
         }),
         machine: started.machine.clone(),
         aurum: started.version.clone(),
@@ -122,10 +121,6 @@ fn line(text: &str, most: usize) -> String {
     let mut line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(most).collect();
     line.push('\n');
     line
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// `metrics.jsonl`: one object a value, in the order of logging.

@@ -153,13 +153,7 @@ impl State {
                 }
             }
             Event::Output { .. } | Event::Joined(_) => {}
-            Event::Model { name, model, .. } => {
-                if self.models.len() < MOST_MODELS || self.models.contains_key(&name) {
-                    self.models.insert(name, model);
-                } else {
-                    self.more += 1;
-                }
-            }
+            Event::Model { name, model, .. } => self.more += put(&mut self.models, MOST_MODELS, name, model),
             Event::Input { input, .. } => {
                 if self.inputs.contains(&input) {
                 } else if self.inputs.len() < MOST_INPUTS {
@@ -169,11 +163,7 @@ impl State {
                 }
             }
             Event::Artifact { name, artifact, .. } => {
-                if self.artifacts.len() < MOST_ARTIFACTS || self.artifacts.contains_key(&name) {
-                    self.artifacts.insert(name, artifact);
-                } else {
-                    self.more += 1;
-                }
+                self.more += put(&mut self.artifacts, MOST_ARTIFACTS, name, artifact);
             }
             Event::Note { text, .. } => {
                 let bytes = self.note_bytes + note_room(&text);
@@ -224,6 +214,15 @@ impl State {
         }
         (summaries, more)
     }
+}
+
+/// Keeps a value under its name, in the place of a former one; how many there was no room for: 1 or 0.
+fn put<T>(kept: &mut BTreeMap<String, T>, most: usize, name: String, value: T) -> u64 {
+    if kept.len() >= most && !kept.contains_key(&name) {
+        return 1;
+    }
+    kept.insert(name, value);
+    0
 }
 
 /// The journals of a run's children, and their sizes by now.

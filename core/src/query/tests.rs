@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::metrics::Number;
 use crate::record::Status;
-use crate::{time, value};
+use crate::time;
 use subject::Naming;
 
 const NOW: &str = "2026-11-24T12:00:00Z";
@@ -59,14 +59,7 @@ impl Subject for Run {
     }
 
     fn parameter(&self, name: &str) -> Option<Scalar<'_>> {
-        let value = self.parameters.get(name)?;
-        Some(match value {
-            Value::Null => Scalar::Null,
-            Value::Bool(value) => Scalar::Bool(*value),
-            Value::String(text) => Scalar::Text(text),
-            Value::Number(_) => Scalar::Number(Number::from_json(value)?),
-            _ => Scalar::Json(Cow::Owned(value::normal(value).to_string())),
-        })
+        Scalar::of_json(self.parameters.get(name)?)
     }
 
     fn each_name(&self, visit: &mut dyn FnMut(Naming, &str)) {

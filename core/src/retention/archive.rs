@@ -16,7 +16,7 @@ use crate::history;
 use crate::ports::{CommitPlan, Identity, Ports, ReferenceChange, Signature};
 use crate::query::Request;
 use crate::record::Status;
-use crate::{layout, notes, project, time};
+use crate::{digest, layout, notes, project, time};
 
 /// Experiments in one archive at most.
 const LARGEST: usize = 1_000;
@@ -145,8 +145,12 @@ fn fold(ports: &Ports, month: &str, members: &[Member<'_>]) -> Result<String> {
 
 /// The full name of an archive, by its list.
 pub(super) fn name(month: &str, list: &[u8]) -> String {
-    let digest: String = Sha256::digest(list).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{}{month}-{}", layout::ARCHIVE, digest.get(..DIGITS).unwrap_or(&digest))
+    format!("{}{month}-{}", layout::ARCHIVE, digits(list))
+}
+
+/// What an archive's name ends in.
+pub(crate) fn digits(list: &[u8]) -> String {
+    digest::hexadecimal(&Sha256::digest(list)[..DIGITS / 2])
 }
 
 /// Gives every archived experiment its tag again, and lets go of the archives, each in the moment in which the tags are there. Of a

@@ -65,10 +65,8 @@ impl Archives {
 /// When git's references, an archive or the notes can't be read.
 pub fn all(ports: &Ports) -> Result<BTreeMap<String, Holding>> {
     let mut holdings: BTreeMap<String, Holding> = BTreeMap::new();
-    for archive in catalogue::references(ports, layout::ARCHIVE)? {
-        for (id, commit) in catalogue::members(ports, &archive)? {
-            holdings.entry(id).or_default().archived.insert(commit);
-        }
+    for (id, commit) in catalogue::archived(ports)? {
+        holdings.entry(id).or_default().archived.insert(commit);
     }
     for (id, commit) in catalogue::tagged(ports)? {
         holdings.entry(id).or_default().tag = Some(commit);

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::collection::{self, Options};
 use super::{age, archive, holdings, removal, trash, verify};
+use crate::catalogue::Saved;
 use crate::error::FailureKind;
 use crate::history;
 use crate::ports::Amount;
@@ -390,7 +391,7 @@ fn check_whole(world: &World) -> Result<(), TestCaseError> {
     for id in listed(world).into_iter().chain(discarded(world)) {
         let commit = held[&id].commit().unwrap();
         prop_assert!(world.is_whole(commit), "{id}");
-        let record = records::read_one(&world.ports(), &trash::saved(&id, commit)).unwrap();
+        let record = records::read_one(&world.ports(), &Saved::by(&id, commit)).unwrap();
         prop_assert!(record.models.values().all(|model| contents.contains(&model.digest)), "{id}");
     }
     Ok(())

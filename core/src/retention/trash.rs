@@ -37,11 +37,6 @@ pub struct Discarded {
     pub until: String,
 }
 
-/// An experiment by its commit, whatever holds that.
-pub(super) fn saved(id: &str, commit: &str) -> Saved {
-    Saved { id: id.to_owned(), commit: commit.to_owned(), archived: false }
-}
-
 /// What can be brought back, the one that was removed last at the end.
 ///
 /// # Errors
@@ -53,7 +48,7 @@ pub fn list(ports: &Ports) -> Result<Vec<Discarded>> {
     let mut discarded = Vec::new();
     for (id, holding) in holdings::all(ports)? {
         let (Some(commit), Some(removed)) = (holding.commit(), &holding.removed) else { continue };
-        let record = records::read_one(ports, &saved(&id, commit)).ok();
+        let record = records::read_one(ports, &Saved::by(&id, commit)).ok();
         let at = time::parse(removed).unwrap_or(now);
         // Without a tag or the trash, an archive holds the commit, and nothing holds what it names.
         if holding.tag.is_none() && holding.trash.is_none() {

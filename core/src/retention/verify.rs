@@ -5,16 +5,15 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
-use super::trash::saved;
 use super::{archive, digests, holdings};
+use crate::catalogue::Saved;
 use crate::error::{Failure, FailureKind, Result};
 use crate::journal::fold::State;
 use crate::ports::{Damage, Location, Ports, Reference, Sweep};
 use crate::query::Request;
 use crate::record::Record;
-use crate::{catalogue, dataset, history, layout, models, notes, project, records};
+use crate::{catalogue, dataset, digest, history, layout, models, notes, project, records};
 
 /// Records checked in one step.
 const RECORDS: usize = 64;
@@ -154,7 +153,7 @@ impl Verification {
     fn records(&mut self, ports: &Ports, experiments: &[(String, String)]) -> Result<Vec<Finding>> {
         let mut findings = Vec::new();
         for (id, commit) in experiments {
-            match records::read_one(ports, &saved(id, commit)) {
+            match records::read_one(ports, &Saved::by(id, commit)) {
                 Ok(record) => {
                     findings.extend(files(ports, id, commit, &record).err());
                     findings.extend(self.contents(id, &record)?);
@@ -365,11 +364,8 @@ fn files(ports: &Ports, id: &str, commit: &str, record: &Record) -> Result<(), F
     let Some(environment) = &record.environment else { return Ok(()) };
     let location = Location { root: commit.to_owned(), path: layout::requirements(id) };
     let file = ports.repository.read_files(&[location]).map_err(|error| damaged(&error.to_string()))?;
-    let digest: String = Sha256::digest(file.into_iter().flatten().flatten().collect::<Vec<_>>())
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    if environment.requirements != format!("sha256:{digest}") {
+    let requirements: Vec<u8> = file.into_iter().flatten().flatten().collect();
+    if environment.requirements != digest::sha256(&requirements) {
         return Err(damaged("its `requirements.txt` is not the one that its record names"));
     }
     Ok(())

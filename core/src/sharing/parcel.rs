@@ -3,12 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sha2::{Digest, Sha256};
-
 use super::news::News;
 use super::{Incoming, note, words};
 use crate::error::{Failure, FailureKind, PortError, Result};
 use crate::ports::{Location, ObjectId, Ports, Reference, Wanted};
+use crate::retention::archive;
 use crate::{catalogue, layout};
 
 /// An archive that was fetched, and is what it says.
@@ -99,11 +98,7 @@ pub(super) fn keep(
 
 /// What all archives here hold: commits by id.
 pub(super) fn archived(ports: &Ports) -> Result<BTreeMap<String, ObjectId>> {
-    let mut archived = BTreeMap::new();
-    for archive in catalogue::references(ports, layout::ARCHIVE)? {
-        archived.extend(catalogue::members(ports, &archive)?);
-    }
-    Ok(archived)
+    Ok(catalogue::archived(ports)?.into_iter().collect())
 }
 
 /// The members of an archive that is as it should be, else why it is not.
@@ -112,8 +107,7 @@ fn judge(ports: &Ports, name: &str, reference: &Reference) -> Result<Vec<(String
     let list = Location { root: reference.target.clone(), path: layout::ARCHIVED.to_owned() };
     let list = ports.repository.read_files(&[list]).map_err(|error| error.to_string())?.pop().flatten();
     let list = list.ok_or("it has no list of experiments")?;
-    let digest: String = Sha256::digest(&list).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    if !name.ends_with(&digest) {
+    if !name.ends_with(&archive::digits(&list)) {
         return Err("its name does not fit what it holds".to_owned());
     }
     let members = catalogue::members(ports, reference).map_err(told)?;

@@ -17,11 +17,12 @@ pub use table::{At, Table};
 
 use std::collections::BTreeMap;
 
+use crate::catalogue::Saved;
 use crate::dataset::usage::State as DataState;
 use crate::id::Key;
 use crate::record::{Record, Status};
 use crate::row::Row;
-use crate::time;
+use crate::{digest, time};
 
 /// What a column holds: the first character of its key.
 const FIELD: char = '=';
@@ -41,6 +42,11 @@ impl<'a> Summary<'a> {
     /// The experiment's id.
     pub fn id(&self) -> Key {
         self.segment.id(self.row)
+    }
+
+    /// The experiment as it is saved.
+    pub fn saved(&self) -> Saved {
+        Saved::by(self.id().to_string(), digest::hexadecimal(self.segment.commit(self.row)))
     }
 
     /// A field by its name in the record.
@@ -76,9 +82,14 @@ impl<'a> Summary<'a> {
 
     /// Milliseconds since 1970; 0 for a text that is no time.
     pub fn started(&self) -> u64 {
-        match self.field("started") {
-            Some(Cell::Integer(time)) => u64::try_from(time).unwrap_or_default(),
-            _ => 0,
+        self.time("started").unwrap_or_default()
+    }
+
+    fn time(&self, field: &str) -> Option<u64> {
+        match self.field(field)? {
+            Cell::Integer(time) => u64::try_from(time).ok(),
+            Cell::Text(text) => time::parse(&text),
+            _ => None,
         }
     }
 

@@ -7,7 +7,6 @@ use crate::metrics::Number;
 use crate::query::subject::Naming;
 use crate::query::{Scalar, Subject};
 use crate::record::Status;
-use crate::time;
 
 impl Subject for Summary<'_> {
     fn metric(&self, name: &str) -> Option<Scalar<'_>> {
@@ -85,16 +84,6 @@ impl Subject for Summary<'_> {
             if kind == MODEL {
                 visit(name, cell.as_text().and_then(|text| text.split(' ').next()));
             }
-        }
-    }
-}
-
-impl Summary<'_> {
-    fn time(&self, field: &str) -> Option<u64> {
-        match self.field(field)? {
-            Cell::Integer(time) => u64::try_from(time).ok(),
-            Cell::Text(text) => time::parse(&text),
-            _ => None,
         }
     }
 }

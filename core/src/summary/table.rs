@@ -13,7 +13,6 @@ use super::segment::{Builder, Segment};
 use super::{Summary, cells};
 use crate::catalogue::{self, Index, Saved};
 use crate::error::{Failure, FailureKind, Result};
-use crate::id::Key;
 use crate::ports::Ports;
 use crate::{layout, records};
 
@@ -70,7 +69,6 @@ impl Table {
         let state = ports.repository.reference_state(&[layout::TAGS, layout::ARCHIVE, layout::ALL_NOTES])?;
         let kept = Manifest::read(ports);
         let unchanged = state.is_some() && kept.state == state && kept.unreadable == 0;
-        let names = kept.segments.len();
         let mut table = Self {
             ports: ports.clone(),
             slots: Vec::new(),
@@ -78,12 +76,12 @@ impl Table {
             unreadable: Vec::new(),
             tags: kept.tags,
         };
-        table.slots.extend(kept.segments.iter().map(|name| Slot::cached(name.clone())));
-        let whole = |slot: &Slot| table.load(slot).is_some();
-        let usable: Vec<bool> = table.slots.iter().map(whole).collect();
-        let mut usable = usable.into_iter();
-        table.slots.retain(|_| usable.next().unwrap_or_default());
-        if !(unchanged && table.slots.len() == names) {
+        for slot in kept.segments.iter().map(|name| Slot::cached(name.clone())) {
+            if table.load(&slot).is_some() {
+                table.slots.push(slot);
+            }
+        }
+        if !(unchanged && table.slots.len() == kept.segments.len()) {
             table.renew(&kept, state)?;
         }
         Ok(table)
@@ -137,11 +135,11 @@ impl Table {
         let ports = self.ports.clone();
         for some in missing.chunks(records::AT_ONCE) {
             let wanted: Vec<Saved> = some.iter().map(|at| index.saved(*at)).collect();
-            records::read(&ports, &wanted, &mut |saved, record| match (record, Key::parse(&saved.id)) {
-                (Ok(record), Some(id)) => {
-                    let at = index.position(id);
-                    let commit = at.map(|at| index.commit(at)).unwrap_or_default();
-                    filling.builder.push(id, commit, cells(&record));
+            // They come in the order in which they are asked for.
+            let mut places = some.iter().copied();
+            records::read(&ports, &wanted, &mut |saved, record| match (record, places.next()) {
+                (Ok(record), Some(at)) => {
+                    filling.builder.push(index.id(at), index.commit(at), cells(&record));
                     if self.flush_full(filling) && filling.cacheable {
                         // The first reading of a long history may be interrupted: then this much is done.
                         let _ = self.manifest().write(&ports);
