@@ -66,7 +66,7 @@ pub fn archive(ports: &Ports, selector: Option<&str>, before: Option<u64>) -> Re
             // A run that went on after it had been taken for dead: an archive has what it was then, and its tag what it is.
             continue;
         }
-        tags.push((one.id.clone(), commit.clone()));
+        tags.push(Tagged { id: one.id.clone(), commit: commit.clone(), archived: commit.clone() });
     }
     for (month, mut members) in months {
         members.sort_by(|a, b| a.one.id.cmp(&b.one.id));
@@ -75,25 +75,39 @@ pub fn archive(ports: &Ports, selector: Option<&str>, before: Option<u64>) -> Re
         }
     }
     folded.experiments = tags.len() as u64;
-    for some in tags.chunks(MOST) {
-        drop_tags(ports, some)?;
-    }
+    drop_tags(ports, &tags)?;
     Ok(folded)
 }
 
-/// Removes the tags that are on these commits, each in the moment in which an archive holds it.
-fn drop_tags(ports: &Ports, experiments: &[(String, String)]) -> Result<()> {
-    settle(ports, &mut || {
-        let (tags, archives) = (targets(ports, layout::TAGS)?, Archives::read(ports)?);
-        let mut changes = BTreeMap::new();
-        for (id, commit) in experiments.iter().filter(|(id, commit)| tags.get(id) == Some(commit)) {
-            let Some(archive) = archives.holder(id, commit) else { continue };
-            changes.insert(archive.name.clone(), guard(archive.name.clone(), &archive.target));
-            let tag = drop_it(format!("{}{id}", layout::TAGS), commit);
-            changes.insert(tag.name.clone(), tag);
-        }
-        Ok(changes.into_values().collect())
-    })
+/// An experiment that has a tag which its archive makes needless.
+pub(crate) struct Tagged {
+    /// Its id.
+    pub(crate) id: String,
+    /// The commit that the tag is on.
+    pub(crate) commit: String,
+    /// The commit by which an archive has it: that one, or one that goes on from it.
+    pub(crate) archived: String,
+}
+
+/// Removes the tags that are on these commits, each in the moment in which an archive holds the experiment.
+///
+/// # Errors
+/// When a capability fails: then each experiment still is held.
+pub(crate) fn drop_tags(ports: &Ports, experiments: &[Tagged]) -> Result<()> {
+    for some in experiments.chunks(MOST) {
+        settle(ports, &mut || {
+            let (tags, archives) = (targets(ports, layout::TAGS)?, Archives::read(ports)?);
+            let mut changes = BTreeMap::new();
+            for Tagged { id, commit, archived } in some.iter().filter(|one| tags.get(&one.id) == Some(&one.commit)) {
+                let Some(archive) = archives.holder(id, archived) else { continue };
+                changes.insert(archive.name.clone(), guard(archive.name.clone(), &archive.target));
+                let tag = drop_it(format!("{}{id}", layout::TAGS), commit);
+                changes.insert(tag.name.clone(), tag);
+            }
+            Ok(changes.into_values().collect())
+        })?;
+    }
+    Ok(())
 }
 
 /// What folding asks of an experiment.

@@ -122,12 +122,21 @@ pub fn remove(ports: &Ports, ids: &[String]) -> Result<Vec<String>> {
     let unsaid = chosen.values().filter(|holding| holding.removed.is_none());
     let unsaid: Vec<String> = unsaid.flat_map(|holding| holding.commits().into_iter().cloned()).collect();
     notes::state(ports, &unsaid, &Statement { removed: Some(true), ..Statement::default() })?;
-    for some in commits.chunks(MOST) {
-        // Who was bringing them back at that moment may have had the trash let go of them. From here on nobody has.
+    // Who was bringing them back at that moment may have had the trash let go of them. From here on nobody has.
+    discard(ports, &commits)?;
+    Ok(chosen.into_keys().collect())
+}
+
+/// Has the trash hold experiments that are said to be removed, by these commits, and then takes the tags away that are on them.
+///
+/// # Errors
+/// When a capability fails: then each experiment still is held.
+pub(crate) fn discard(ports: &Ports, experiments: &[(String, String)]) -> Result<()> {
+    for some in experiments.chunks(MOST) {
         keep(ports, some)?;
         drop_tags(ports, some)?;
     }
-    Ok(chosen.into_keys().collect())
+    Ok(())
 }
 
 /// Has the trash hold them.

@@ -7,6 +7,8 @@ use super::{BATCH, DataOutcome, Incoming, MANY, Request, cargo, choice, note, op
 use crate::catalogue;
 use crate::error::{Failure, FailureKind, PortError, Result};
 use crate::ports::{ObjectId, Ports, Wanted};
+use crate::retention::archive::{self, Tagged};
+use crate::retention::removal;
 use crate::{layout, notes, project};
 
 /// What came of it.
@@ -198,26 +200,18 @@ fn fetch_other(
 fn drop_gone(ports: &Ports, removed: &BTreeSet<ObjectId>, parcels: &[parcel::Parcel]) -> Result<BTreeSet<String>> {
     let members = parcels.iter().flat_map(|parcel| &parcel.members);
     let archived: BTreeMap<&String, &ObjectId> = members.map(|(id, commit)| (id, commit)).collect();
-    let (mut gone, mut dropped) = (Vec::new(), BTreeSet::new());
+    let (mut discarded, mut folded) = (Vec::new(), Vec::new());
     for (id, commit) in catalogue::tagged(ports)? {
         if removed.contains(&commit) {
-            dropped.insert(id.clone());
-            let trash = format!("{}{id}", layout::TRASH);
-            let there = catalogue::reference(ports, &trash)?;
-            if there.as_ref() != Some(&commit) {
-                ports.repository_edit.set_reference(&trash, there.as_deref(), &commit, true)?;
-            }
-        } else {
+            discarded.push((id, commit));
+        } else if let Some(archived) = archived.get(&id).map(|archived| (*archived).clone()) {
             // The archive may have a later commit of a run that went on.
-            let Some(archived) = archived.get(&id) else { continue };
-            if **archived != commit && !ports.exchange.descends(archived, &commit)? {
-                continue;
+            if archived == commit || ports.exchange.descends(&archived, &commit)? {
+                folded.push(Tagged { id, commit, archived });
             }
         }
-        gone.push(format!("{}{id}", layout::TAGS));
     }
-    if !gone.is_empty() {
-        ports.repository_edit.remove_references(&gone)?;
-    }
-    Ok(dropped)
+    removal::discard(ports, &discarded)?;
+    archive::drop_tags(ports, &folded)?;
+    Ok(discarded.into_iter().map(|(id, _)| id).collect())
 }
