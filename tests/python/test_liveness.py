@@ -50,10 +50,14 @@ def namespace(*command: str) -> list[str]:
     return ["unshare", "--fork", "--pid", "--mount-proc", "--kill-child", *command]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="needs namespaces")
-def test_a_run_in_another_container_is_alive_until_it_is_not(env: AuEnv) -> None:
+@pytest.fixture
+def containers() -> None:
     if subprocess.run(namespace("true"), capture_output=True).returncode != 0:
         pytest.skip("namespaces can't be made here")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs namespaces")
+def test_a_run_in_another_container_is_alive_until_it_is_not(env: AuEnv, containers: None) -> None:
     env.script("import os, sys\nau.log(loss=1.0)\nprint(os.getpid(), flush=True)\nsys.stdin.readline()\nau.log(loss=2.0)\n")
     there = env.start(*namespace(sys.executable, "src/experiment.py"))
     assert there.stdout is not None and there.stdin is not None
@@ -82,9 +86,7 @@ def test_a_run_in_another_container_is_alive_until_it_is_not(env: AuEnv) -> None
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs namespaces")
-def test_a_run_in_another_container_finishes_itself(env: AuEnv) -> None:
-    if subprocess.run(namespace("true"), capture_output=True).returncode != 0:
-        pytest.skip("namespaces can't be made here")
+def test_a_run_in_another_container_finishes_itself(env: AuEnv, containers: None) -> None:
     env.script("import sys\nau.log(loss=1.0)\nprint('ready', flush=True)\nsys.stdin.readline()\nau.log(loss=2.0)\n")
     there = env.start(*namespace(sys.executable, "src/experiment.py"))
     assert there.stdout is not None

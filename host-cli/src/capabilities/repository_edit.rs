@@ -3,8 +3,6 @@
 
 use std::fs;
 use std::io;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use gix::objs::{Kind, WriteTo};
 
@@ -19,9 +17,6 @@ use super::git::{check_path, command, object_id, references, shield, transaction
 use super::repository::Repository;
 use super::workspace::Workspace;
 use super::{Error, Result};
-
-/// How long to wait for somebody else's lock on the index or the configuration.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Makes a repository in the project's folder, as `git init` does.
 pub fn create(repository: &Repository) -> Result<()> {
@@ -197,20 +192,12 @@ pub fn stage(repository: &Repository, entries: &[Staged]) -> Result<()> {
     patiently("index.lock': File exists", || command::git(repository.root(), &arguments, &lines)).map(drop)
 }
 
-/// Git itself does not wait for another git that holds a lock: this does, for a while.
-fn patiently<T>(refusal: &str, mut act: impl FnMut() -> Result<T>) -> Result<T> {
-    let start = Instant::now();
-    loop {
-        match act() {
-            Err(Error::Other(words)) if words.contains(refusal) => {
-                if start.elapsed() > PATIENCE {
-                    return Err(Error::Conflict(words));
-                }
-                thread::sleep(Duration::from_millis(50));
-            }
-            other => return other,
-        }
-    }
+/// As [`command::patiently`]: a lock that stays is somebody else's, who was first.
+fn patiently<T>(refusal: &str, act: impl FnMut() -> Result<T>) -> Result<T> {
+    command::patiently(refusal, act).map_err(|error| match error {
+        Error::Other(words) if words.contains(refusal) => Error::Conflict(words),
+        other => other,
+    })
 }
 
 /// Checks out a commit with HEAD detached, as `git switch --detach` does. [`Error::Conflict`], and nothing done, when git
@@ -278,6 +265,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::thread;
 
     use super::super::git::testing::Sample;
     use super::super::repository::Standing;

@@ -6,6 +6,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use super::sharing::create_dir_all;
+
 /// What has not changed for so long was written by the system itself; Linux lets nothing wait for longer than about half a minute,
 /// or ten where it spares a laptop's disk.
 const AFTER: Duration = Duration::from_secs(15 * 60);
@@ -32,6 +34,11 @@ fn is_long_ago(time: SystemTime) -> bool {
 /// Makes the names within a folder durable.
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })?.sync_all()
+}
+
+/// Makes a folder and those above it, each known to the one that holds it after a power cut too.
+pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
+    create_dir_all(folder)?.into_iter().filter_map(Path::parent).try_for_each(sync_folder)
 }
 
 /// Makes a file's name durable, and those of at most so many folders that it is in: whoever made one of them may have died before it

@@ -10,6 +10,7 @@ use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
+use super::settled::make_folder;
 pub(crate) use super::settled::sync_folder;
 use super::settled::sync_names;
 use super::sharing::{create_dir_all, share};
@@ -286,10 +287,6 @@ pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
         text.push(digit(byte & 15));
     }
     text
-}
-
-fn make_folder(folder: &Path) -> io::Result<()> {
-    create_dir_all(folder)?.into_iter().filter_map(Path::parent).try_for_each(sync_folder)
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::capabilities::{Error, Result};
 
@@ -73,6 +75,21 @@ fn execute(mut command: Command, input: &[u8]) -> Result<Output> {
         written.map_err(failed)?;
     }
     Ok(output)
+}
+
+/// Git itself does not wait for another git that holds a lock, as its words then say: this does, for a while.
+pub(crate) fn patiently<T>(refusal: &str, mut act: impl FnMut() -> Result<T>) -> Result<T> {
+    /// A lock left behind by a crash is the user's to remove, as with git.
+    const PATIENCE: Duration = Duration::from_secs(5);
+    let start = Instant::now();
+    loop {
+        match act() {
+            Err(Error::Other(words)) if words.contains(refusal) && start.elapsed() <= PATIENCE => {
+                thread::sleep(Duration::from_millis(20));
+            }
+            other => return other,
+        }
+    }
 }
 
 /// Starts git, and waits for nothing of it. Whether it can be started does not matter.

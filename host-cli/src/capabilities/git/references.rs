@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -33,99 +34,91 @@ pub(crate) fn list(
     after: Option<&str>,
     limit: u32,
 ) -> Result<Vec<Reference>> {
-    let read = || -> gix::Result<Vec<Reference>> {
-        let mut found = Vec::new();
-        let peeler = Peeler::new(repository)?;
-        let references = repository.references()?;
-        let names = if prefix.is_empty() { references.all()? } else { references.prefixed(prefix)? };
-        for reference in names {
-            if found.len() >= limit as usize {
-                break;
-            }
-            let reference = match reference {
-                Ok(reference) => reference,
-                // Removed while we look, or broken: git passes over such a one as well.
-                Err(error) if error.is_not_found() || error.is_corrupted() || error.is_validation() => continue,
-                Err(error) => return Err(error),
-            };
-            let Ok(name) = reference.name().as_bstr().to_str().map(str::to_owned) else { continue };
-            if !name.starts_with(prefix) || after.is_some_and(|after| name.as_str() <= after) {
-                continue;
-            }
-            if let Some(target) = peeler.peel(reference) {
-                found.push(Reference { name, target: target.to_string() });
-            }
+    let mut found = Vec::new();
+    each(repository, prefix, after, &mut |name, target| {
+        if found.len() >= limit as usize {
+            return ControlFlow::Break(());
         }
-        Ok(found)
-    };
-    read().map_err(|error| failure(&error))
+        found.push(Reference { name: name.to_owned(), target: target.to_string() });
+        ControlFlow::Continue(())
+    })?;
+    Ok(found)
 }
 
-/// All references whose full name begins with `prefix`, by name: lines `<target> <rest of the name>`. Names that are not text
-/// are passed over.
+/// All references whose full name begins with `prefix`, by name: lines `<target> <rest of the name>`.
 pub(crate) fn lines(repository: &gix::Repository, prefix: &str) -> Result<Vec<u8>> {
-    let relative: &gix::path::RelativePath = prefix.try_into().map_err(|error| Error::other(&error))?;
-    let loose = repository.refs.loose_iter_prefixed(relative);
+    let mut lines = Vec::new();
+    let mut hexadecimal = [0; gix::hash::Kind::longest().len_in_hex()];
+    each(repository, prefix, None, &mut |name, target| {
+        let length = target.hex_to_buf(&mut hexadecimal).len();
+        lines.extend_from_slice(&hexadecimal[..length]);
+        lines.push(b' ');
+        lines.extend_from_slice(&name.as_bytes()[prefix.len()..]);
+        lines.push(b'\n');
+        ControlFlow::Continue(())
+    })?;
+    Ok(lines)
+}
+
+/// Visits the references whose full name begins with `prefix` and sorts after `after`, by name, peeled, until told to stop. Names
+/// that are not text are passed over, as is what is broken: git does so, too.
+fn each(
+    repository: &gix::Repository,
+    prefix: &str,
+    after: Option<&str>,
+    visit: &mut dyn FnMut(&str, ObjectId) -> ControlFlow<()>,
+) -> Result<()> {
+    // Loose ones first: what is packed in between is then seen twice, and not passed over.
+    let loose = if prefix.is_empty() {
+        repository.refs.loose_iter()
+    } else {
+        let relative: &gix::path::RelativePath = prefix.try_into().map_err(|error| Error::other(&error))?;
+        repository.refs.loose_iter_prefixed(relative)
+    };
     let unsorted = loose.map_err(|error| Error::io(format_args!("can't list `{prefix}`"), &error))?;
-    let read = || -> gix::Result<Vec<u8>> {
-        // Loose ones first: what is packed in between is then seen twice, and not passed over.
-        let mut loose = BTreeMap::new();
-        for reference in unsorted {
-            match reference {
-                Ok(reference) => drop(loose.insert(reference.name.as_bstr().to_owned(), reference)),
-                Err(error) if error.is_not_found() || error.is_corrupted() || error.is_validation() => {}
-                Err(error) => return Err(error),
-            }
+    let mut loose = BTreeMap::new();
+    for reference in unsorted {
+        match reference {
+            Ok(reference) => drop(loose.insert(reference.name.as_bstr().to_owned(), reference)),
+            Err(error) if error.is_not_found() || error.is_corrupted() || error.is_validation() => {}
+            Err(error) => return Err(failure(&error)),
         }
-        let mut lines = Lines { prefix, bytes: Vec::new() };
+    }
+    let mut loose = loose.into_values().peekable();
+    let mut walk = || -> gix::Result<ControlFlow<()>> {
         let peeler = Peeler::new(repository)?;
-        let mut loose = loose.into_iter().peekable();
-        let add_loose = |lines: &mut Lines<'_>, name: BString, reference: gix::refs::Reference| {
-            if let Some(target) = peeler.peel(reference.attach(repository)) {
-                lines.add(name.as_bstr(), &target);
+        let mut show = |name: &BStr, target: &dyn Fn() -> Option<ObjectId>| match name.to_str() {
+            Ok(name) if name.starts_with(prefix) && after.is_none_or(|after| name > after) => {
+                target().map_or(ControlFlow::Continue(()), |target| visit(name, target))
             }
+            _ => ControlFlow::Continue(()),
         };
-        let packed = repository.refs.cached_packed_buffer()?;
-        if let Some(packed) = &packed {
-            for reference in packed.iter_prefixed(prefix.into())? {
-                let Ok(reference) = reference else { continue };
+        let peel = |reference: &gix::refs::Reference| peeler.peel(reference.clone().attach(repository));
+        if let Some(packed) = &repository.refs.cached_packed_buffer()? {
+            for reference in packed.iter_prefixed(prefix.into())?.flatten() {
                 let name = reference.name.as_bstr();
-                while let Some((loose, reference)) = loose.next_if(|(loose, _)| loose.as_bstr() < name) {
-                    add_loose(&mut lines, loose, reference);
-                }
-                match loose.next_if(|(loose, _)| loose.as_bstr() == name) {
-                    Some((loose, reference)) => add_loose(&mut lines, loose, reference),
-                    None if peeler.packed.is_some() => lines.add(name, &reference.object()),
-                    None => {
-                        let reference = gix::refs::Reference::from(reference);
-                        add_loose(&mut lines, name.to_owned(), reference);
+                while let Some(before) = loose.next_if(|loose| loose.name.as_bstr() < name) {
+                    if show(before.name.as_bstr(), &|| peel(&before)).is_break() {
+                        return Ok(ControlFlow::Break(()));
                     }
                 }
+                let shown = match loose.next_if(|loose| loose.name.as_bstr() == name) {
+                    Some(loose) => show(name, &|| peel(&loose)),
+                    // What its tags lead to, it says itself.
+                    None if peeler.packed.is_some() => show(name, &|| Some(reference.object())),
+                    None => {
+                        let reference = gix::refs::Reference::from(reference);
+                        show(reference.name.as_bstr(), &|| peel(&reference))
+                    }
+                };
+                if shown.is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
             }
         }
-        for (name, reference) in loose {
-            add_loose(&mut lines, name, reference);
-        }
-        Ok(lines.bytes)
+        Ok(loose.try_for_each(|loose| show(loose.name.as_bstr(), &|| peel(&loose))))
     };
-    read().map_err(|error| failure(&error))
-}
-
-struct Lines<'a> {
-    prefix: &'a str,
-    bytes: Vec<u8>,
-}
-
-impl Lines<'_> {
-    fn add(&mut self, name: &BStr, target: &gix::oid) {
-        let Some(rest) = name.strip_prefix(self.prefix.as_bytes()).filter(|rest| rest.to_str().is_ok()) else { return };
-        let mut hexadecimal = [0; gix::hash::Kind::longest().len_in_hex()];
-        let length = target.hex_to_buf(&mut hexadecimal).len();
-        self.bytes.extend_from_slice(&hexadecimal[..length]);
-        self.bytes.push(b' ');
-        self.bytes.extend_from_slice(rest);
-        self.bytes.push(b'\n');
-    }
+    walk().map(drop).map_err(|error| failure(&error))
 }
 
 /// What stands in the place of a file or folder that is not there.

@@ -4,8 +4,6 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::path::PathBuf;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use gix::ObjectId;
 use gix::refs::FullName;
@@ -13,9 +11,6 @@ use gix::refs::FullName;
 use super::references::check_name;
 use super::{command, durable, failure, object_id};
 use crate::capabilities::{Error, Result};
-
-/// How long to wait for somebody else's lock.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A reference and where it is to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,21 +63,9 @@ fn run(repository: &gix::Repository, root: &Path, input: &[u8], names: &[&str]) 
         "--stdin",
         "-z",
     ];
-    let start = Instant::now();
-    loop {
-        match command::git(root, &arguments, input) {
-            Err(Error::Other(words)) if is_locked(&words) => {
-                if start.elapsed() > PATIENCE {
-                    return Err(Error::Other(words));
-                }
-                thread::sleep(Duration::from_millis(20));
-            }
-            Err(Error::Other(words)) if is_elsewhere(&words) => return Err(Error::Conflict(words)),
-            other => {
-                other?;
-                break;
-            }
-        }
+    match command::patiently(".lock': File exists", || command::git(root, &arguments, input)) {
+        Err(Error::Other(words)) if is_elsewhere(&words) => return Err(Error::Conflict(words)),
+        other => drop(other?),
     }
     sync_folders(repository, names)
 }
@@ -97,11 +80,6 @@ fn direct(repository: &gix::Repository, name: &str, expected: ObjectId) -> Resul
         (Some(held), Ok(peeled)) if peeled == expected => Ok(held),
         _ => Ok(expected),
     }
-}
-
-/// Somebody else is at it, or died on the way, and left a lock that is the user's to remove, as with git itself.
-fn is_locked(words: &str) -> bool {
-    words.contains(".lock': File exists")
 }
 
 fn is_elsewhere(words: &str) -> bool {
@@ -127,6 +105,8 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use std::fs;
+    use std::thread;
+    use std::time::Duration;
 
     use super::super::testing::Sample;
     use super::*;

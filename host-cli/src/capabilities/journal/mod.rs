@@ -15,8 +15,8 @@ use std::time::{Duration, SystemTime};
 use self::lock::{Locks, Taken};
 use self::registry::{Key, key, register, registered};
 use self::writer::Held;
-use super::settled::sync_folder;
-use super::sharing::{create_dir_all, share};
+use super::settled::make_folder;
+use super::sharing::share;
 use super::{Error, Result};
 
 mod lock;
@@ -210,7 +210,7 @@ impl Journals {
     /// A folder that no one takes for a journal's: ids have no such names.
     fn make_temporary(&self, id: &str) -> io::Result<PathBuf> {
         if !self.folder.is_dir() {
-            make_durable_folder(&self.folder)?;
+            make_folder(&self.folder)?;
         }
         loop {
             let path = self.folder.join(temporary_name(id));
@@ -335,15 +335,6 @@ fn temporary_name(of: &str) -> String {
 /// Whether the path leads to this very file.
 fn is_at(path: &Path, key: Key) -> io::Result<bool> {
     Ok(present(fs::metadata(path))?.is_some_and(|found| (found.dev(), found.ino()) == key))
-}
-
-/// Makes a folder and those above it, each known to the one that holds it after a power cut too.
-fn make_durable_folder(folder: &Path) -> io::Result<()> {
-    let missing = create_dir_all(folder)?;
-    for parent in missing.into_iter().filter_map(Path::parent) {
-        sync_folder(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })?;
-    }
-    Ok(())
 }
 
 /// The standard library tries most calls again that a signal interrupts, but not this one.
