@@ -36,7 +36,9 @@ mod _aurum {
     #[pymodule_export]
     use crate::query::metrics;
     #[pymodule_export]
-    use crate::run::{after_fork, at_exit, before_fork, begin, end_experiment, output, start};
+    use crate::run::{
+        after_fork_in_child, after_fork_in_parent, at_exit, before_fork, begin, end_experiment, output, start,
+    };
 
     /// The version of the package and of the `au` beside it.
     #[pymodule_export]

@@ -7,7 +7,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, Mutex, PoisonError, TryLockError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use aurum_host::capabilities::interpreter::Interpreter;
@@ -28,14 +30,14 @@ const PIECE: usize = 64 << 10;
 const CHUNK: usize = 256 << 10;
 
 /// Of the process that imported `aurum`.
-static SESSION: LazyLock<Mutex<Session>> = LazyLock::new(Mutex::default);
+static OWN: LazyLock<Shared> = LazyLock::new(Shared::default);
 
 /// That of a child forked from it, and which child that is. Only whoever has the interpreter's lock takes this one, and for no longer
 /// than a look takes, so that no fork finds it locked.
-static OF_CHILD: Mutex<Option<(u32, &'static Mutex<Session>)>> = Mutex::new(None);
+static OF_CHILD: Mutex<Option<(u32, &'static Shared)>> = Mutex::new(None);
 
-/// How long a fork waits for other threads' work.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a fork waits for another thread's work, and work for forks: longer than any of it takes on a disk that works.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 type Result<T> = std::result::Result<T, Failure>;
 
@@ -59,6 +61,14 @@ pub(crate) enum Standing {
     Closed,
 }
 
+/// A session, and what keeps forks and work in it apart.
+#[derive(Default)]
+struct Shared {
+    session: Mutex<Session>,
+    /// How many threads are about to fork: no other begins what lets go of the interpreter's lock.
+    forks: AtomicUsize,
+}
+
 #[derive(Default)]
 pub(crate) struct Session {
     tracker: Option<(PathBuf, Tracker)>,
@@ -72,7 +82,7 @@ pub(crate) struct Session {
 
 /// Work of microseconds, done without letting go of the interpreter, unless somebody else is at it.
 pub(crate) fn short<T: Send>(py: Python<'_>, work: impl FnOnce(&mut Session) -> T + Send) -> T {
-    match current().try_lock() {
+    match current().session.try_lock() {
         Ok(mut session) => work(&mut session),
         Err(TryLockError::Poisoned(poisoned)) => work(&mut poisoned.into_inner()),
         Err(TryLockError::WouldBlock) => long(py, work),
@@ -81,32 +91,51 @@ pub(crate) fn short<T: Send>(py: Python<'_>, work: impl FnOnce(&mut Session) -> 
 
 /// Work of milliseconds or more: other threads of Python go on meanwhile.
 pub(crate) fn long<T: Send>(py: Python<'_>, work: impl FnOnce(&mut Session) -> T + Send) -> T {
-    let session = current();
-    py.detach(|| work(&mut session.lock().unwrap_or_else(PoisonError::into_inner)))
+    let Shared { session, forks } = current();
+    py.detach(|| {
+        let begin = Instant::now();
+        loop {
+            let mut session = session.lock().unwrap_or_else(PoisonError::into_inner);
+            if forks.load(Ordering::SeqCst) == 0 || begin.elapsed() > PATIENCE {
+                return work(&mut session);
+            }
+            drop(session);
+            thread::sleep(Duration::from_millis(1));
+        }
+    })
 }
 
-/// Waits, within reason, until no other thread is within the tracker. Whoever keeps the interpreter's lock from here to the fork
-/// leaves no lock of the tracker's, or of what it is made of, locked for good in the child.
-pub(crate) fn settle(py: Python<'_>) {
-    let (session, begin) = (current(), Instant::now());
+/// Waits, within reason, until no other thread is within the tracker, and lets none in until [`after_fork`]. Whoever keeps the interpreter's
+/// lock from here to the fork leaves no lock of what the tracker is made of locked for good in the child.
+///
+/// A look alone would not do: a thread that waits in line takes the lock without the interpreter's, between the look and the fork.
+pub(crate) fn before_fork(py: Python<'_>) {
+    let Shared { session, forks } = current();
+    forks.fetch_add(1, Ordering::SeqCst);
+    let begin = Instant::now();
     while matches!(session.try_lock(), Err(TryLockError::WouldBlock)) && begin.elapsed() < PATIENCE {
-        py.detach(|| std::thread::sleep(Duration::from_millis(1)));
+        py.detach(|| thread::sleep(Duration::from_millis(1)));
     }
 }
 
-/// The session of this very process.
-fn current() -> &'static Mutex<Session> {
+/// The fork is over, or there came none of it. For the parent: a child has a session of its own.
+pub(crate) fn after_fork() {
+    current().forks.fetch_sub(1, Ordering::SeqCst);
+}
+
+/// What this very process shares between its threads.
+fn current() -> &'static Shared {
     if process::is_own() {
-        return &SESSION;
+        return &OWN;
     }
     let mut of_child = OF_CHILD.lock().unwrap_or_else(PoisonError::into_inner);
     match &*of_child {
-        Some((child, session)) if *child == std::process::id() => session,
+        Some((child, shared)) if *child == std::process::id() => shared,
         _ => {
             // Never freed: of a child forked from this one, which may find it locked, this is no more than forgotten.
-            let session: &'static Mutex<Session> = Box::leak(Box::default());
-            *of_child = Some((std::process::id(), session));
-            session
+            let shared: &'static Shared = Box::leak(Box::default());
+            *of_child = Some((std::process::id(), shared));
+            shared
         }
     }
 }

@@ -239,6 +239,34 @@ def test_a_child_that_outlives_its_run_is_kept_too(env: AuEnv) -> None:
     env.git("fsck", "--strict")
 
 
+FORK_HELD_OPEN = """
+import os, threading
+
+def look():
+    # Registered first, so called last: right before the fork.
+    line.start()
+    line.join(0.5)
+    print("waits" if line.is_alive() else "is within the tracker")
+
+os.register_at_fork(before=look)
+import aurum as au
+line = threading.Thread(target=au.flush)
+au.log(loss=0.0)
+pid = os.fork()
+if pid == 0:
+    os._exit(0)
+os.waitpid(pid, 0)
+line.join(30)
+print("goes on" if not line.is_alive() else "is stuck")
+"""
+
+
+def test_no_thread_gets_into_the_tracker_right_before_a_fork(env: AuEnv) -> None:
+    """It would leave locks behind in the child that nobody opens."""
+    env.write("src/experiment.py", FORK_HELD_OPEN)
+    assert env.python("src/experiment.py").ok().stdout.split("\n")[:2] == ["waits", "goes on"]
+
+
 FORKS_BESIDE_THREADS = """
 import os, sys, threading, time
 au.parameters(rounds=100)
