@@ -289,8 +289,8 @@ impl Tracker {
         }
     }
 
-    /// What there is of the run under way, for whoever could not finish it.
-    fn what_is_left(&self) -> Option<String> {
+    /// Where the run under way can be found, whatever else fails: a hint for its user; none where no run is under way.
+    pub fn what_is_left(&self) -> Option<String> {
         let (id, sandbox) = (self.run_id.as_ref()?, self.sandbox.as_ref()?);
         let folder = sandbox.store.data().capabilities.repository.common_dir_as_opened().ok()?;
         let journal = folder.join("aurum/runs").join(id).join("journal");

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use aurum_host::{Declared, Resolution, Source};
+use aurum_host::{Declared, Failure, Resolution, Source};
 use pyo3::exceptions::{PyAttributeError, PyKeyError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -187,11 +187,11 @@ pub(crate) fn parameters(
     let known = merge(py, names, declared)?;
     let resolved = PyDict::new(py);
     let resolution = match process::is_own() {
-        true => resolve(py, &known, unsafe_parameter_checking)?,
+        true => Some(resolve(py, &known, unsafe_parameter_checking)?),
         false => None,
     };
     match &resolution {
-        Some(resolution) => {
+        Some(Ok(resolution)) => {
             for parameter in &resolution.parameters {
                 let default = known.get_item(&parameter.name)?.filter(|default| !default.is(PyEllipsis::get(py)));
                 let value = match (parameter.source, default) {
@@ -206,7 +206,7 @@ pub(crate) fn parameters(
             }
         }
         // What is known already stands: it came from the same command line.
-        None => {
+        _ => {
             for (name, default) in known.iter() {
                 let value = current_values(py).get_item(&name)?;
                 let default = (!default.is(PyEllipsis::get(py))).then_some(default);
@@ -219,10 +219,11 @@ pub(crate) fn parameters(
     // A child's are its run's, which has recorded them.
     if !process::is_child()
         && enter(py, None)?
-        && let Some(resolution) = &resolution
+        && let Some(resolution) = resolution
     {
-        let set =
-            session::short(py, |session| session.with_run(|tracker| tracker.set_parameters(&resolution.parameters)));
+        let set = resolution.and_then(|resolution| {
+            session::short(py, |session| session.with_run(|tracker| tracker.set_parameters(&resolution.parameters)))
+        });
         settle(py, "The parameters are not recorded", set)?;
     }
     Ok(Parameters(resolved.unbind()))
@@ -255,8 +256,8 @@ fn merge<'py>(
     Ok(known)
 }
 
-/// The values by the command line. None where the core can't be asked and its user did not ask for anything either.
-fn resolve(py: Python<'_>, known: &Bound<'_, PyDict>, lenient: bool) -> PyResult<Option<Resolution>> {
+/// The values by the command line. A failure where the core can't be asked and its user did not ask for anything either.
+fn resolve(py: Python<'_>, known: &Bound<'_, PyDict>, lenient: bool) -> PyResult<Result<Resolution, Failure>> {
     let mut declared = Vec::with_capacity(known.len());
     for (name, default) in known.iter() {
         let name: String = name.extract()?;
@@ -277,14 +278,11 @@ fn resolve(py: Python<'_>, known: &Bound<'_, PyDict>, lenient: bool) -> PyResult
             for message in &resolution.warnings {
                 warn::warn(py, message, &[]);
             }
-            Ok(Some(resolution))
+            Ok(Ok(resolution))
         }
         // To train with other values than those asked for would be worse than not to train.
         Err(failure) if is_mistake(failure.kind) || !arguments.is_empty() => Err(raise(py, &failure)),
-        Err(failure) => {
-            warn::failed(py, "The parameters are not recorded", &failure);
-            Ok(None)
-        }
+        Err(failure) => Ok(Err(failure)),
     }
 }
 

@@ -90,7 +90,7 @@ pub(crate) fn enter(py: Python<'_>, name: Option<String>) -> PyResult<bool> {
     warn::pass_on(py, &warnings);
     match begun {
         Ok(()) => {}
-        Err(failure) if standing == Standing::Running => warn::failed(py, "Not all of the run is recorded", &failure),
+        Err(failure) if standing == Standing::Running => warn::lost(py, "Not all of the run is recorded", &failure),
         Err(failure) if named && is_mistake(failure.kind) => return Err(raise(py, &failure)),
         Err(mut failure) => {
             short(py, |session| session.give_up());
@@ -109,7 +109,7 @@ pub(crate) fn settle<T>(py: Python<'_>, consequence: &str, result: Result<T, Fai
         Ok(value) => Ok(Some(value)),
         Err(failure) if is_mistake(failure.kind) => Err(raise(py, &failure)),
         Err(failure) => {
-            warn::failed(py, consequence, &failure);
+            warn::lost(py, consequence, &failure);
             Ok(None)
         }
     }
@@ -207,7 +207,7 @@ pub(crate) fn output(py: Python<'_>, stream: u8, text: &Bound<'_, PyAny>) {
     let stream = if stream == 1 { OutputStream::Stdout } else { OutputStream::Stderr };
     let text = text.to_string_lossy();
     if let Err(failure) = short(py, |session| session.output(stream, text.as_bytes())) {
-        warn::failed(py, "Not all output is recorded", &failure);
+        warn::lost(py, "Not all output is recorded", &failure);
     }
 }
 

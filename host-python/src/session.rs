@@ -233,6 +233,12 @@ impl Session {
         flushed.map(drop)
     }
 
+    /// What there is of the run under way, whatever else fails: its id, and where it can be found.
+    pub(crate) fn what_is_left(&self) -> Option<(String, String)> {
+        let (_, tracker) = self.tracker.as_ref()?;
+        Some((tracker.run_id()?.to_owned(), tracker.what_is_left()?))
+    }
+
     /// The id of the run under way.
     pub(crate) fn run_id(&self) -> Option<String> {
         Some(self.tracker.as_ref()?.1.run_id()?.to_owned())

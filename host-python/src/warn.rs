@@ -6,6 +6,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::PySet;
 
 use crate::errors::explained;
+use crate::session;
 
 /// The warnings given so far. A Python object, so that the interpreter's lock guards it: a forked child can't inherit it locked.
 static GIVEN: PyOnceLock<Py<PySet>> = PyOnceLock::new();
@@ -13,16 +14,21 @@ static GIVEN: PyOnceLock<Py<PySet>> = PyOnceLock::new();
 /// Warns, the same words only once.
 pub(crate) fn warn(py: Python<'_>, message: &str, hints: &[String]) {
     let text = format!("aurum: warning: {}\n", explained(message, hints));
-    let first = || -> PyResult<bool> {
-        let given = GIVEN.get_or_try_init(py, || PySet::empty(py).map(Bound::unbind))?.bind(py);
-        let first = !given.contains(&text)?;
-        // Before it is written: what is written to stderr comes back to us, and may fail with the same warning.
-        given.add(&text)?;
-        Ok(first)
-    };
-    if first().unwrap_or(true) {
+    if is_first(py, &text) {
         say(py, &text);
     }
+}
+
+/// Whether this is to be said for the first time.
+fn is_first(py: Python<'_>, text: &str) -> bool {
+    let first = || -> PyResult<bool> {
+        let given = GIVEN.get_or_try_init(py, || PySet::empty(py).map(Bound::unbind))?.bind(py);
+        let first = !given.contains(text)?;
+        // Before it is written: what is written to stderr comes back to us, and may fail with the same warning.
+        given.add(text)?;
+        Ok(first)
+    };
+    first().unwrap_or(true)
 }
 
 /// Passes on what the tracker had to say.
@@ -35,6 +41,21 @@ pub(crate) fn pass_on(py: Python<'_>, warnings: &[Warning]) {
 /// Warns of a failure of ours, and of what it means for the run.
 pub(crate) fn failed(py: Python<'_>, consequence: &str, failure: &Failure) {
     warn(py, &format!("{consequence}: {}", failure.message), &failure.hints);
+}
+
+/// Warns of something that is not recorded of the run under way. What ails one thing ails the next: it is told once in a run, and what
+/// has the same remedy is the same.
+pub(crate) fn lost(py: Python<'_>, what: &str, failure: &Failure) {
+    let Some((run, left)) = session::short(py, |session| session.what_is_left()) else {
+        return failed(py, what, failure);
+    };
+    let trouble = failure.hints.first().unwrap_or(&failure.message);
+    if is_first(py, &format!("{run} {trouble}")) {
+        let mut failure = failure.clone();
+        failure.hints.push("More may be missing while this lasts; it is said only once".to_owned());
+        failure.hints.push(left);
+        failed(py, what, &failure);
+    }
 }
 
 /// Writes to `sys.stderr`, if there is one that takes it.
