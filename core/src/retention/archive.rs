@@ -4,7 +4,7 @@
 //! members, so that two clones which fold the same experiments make the same commit. First the archive is on stable storage,
 //! then the tags go; so each experiment is held at all times, and doing it again completes what was cut off.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 
@@ -13,7 +13,7 @@ use super::{MOST, drop_it, guard, make, settle, targets};
 use crate::catalogue::{self, members};
 use crate::error::{Failure, FailureKind, PortError, Result};
 use crate::history;
-use crate::ports::{CommitPlan, Identity, Ports, ReferenceChange, Signature};
+use crate::ports::{CommitPlan, Identity, Location, ObjectId, Ports, Reference, ReferenceChange, Signature};
 use crate::query::Request;
 use crate::record::Status;
 use crate::{digest, layout, notes, project, time};
@@ -157,13 +157,33 @@ fn fold(ports: &Ports, month: &str, members: &[Member<'_>]) -> Result<String> {
     Ok(name)
 }
 
+/// The members of an archive that is what its name, the last part of it, says, and holds what it lists. Else why it is not.
+pub(crate) fn check(ports: &Ports, name: &str, reference: &Reference) -> Result<Vec<(String, ObjectId)>, String> {
+    let list = Location { root: reference.target.clone(), path: layout::ARCHIVED.to_owned() };
+    let list = ports.repository.read_files(&[list]).map_err(|error| error.to_string())?.pop().flatten();
+    let list = list.ok_or("it has no list of experiments")?;
+    if !name.ends_with(&digits(&list)) {
+        return Err("its name does not fit what it holds".to_owned());
+    }
+    let members = catalogue::members(ports, reference).map_err(|failure| failure.message)?;
+    let parents = ports.exchange.parents(&reference.target).map_err(|error| error.to_string())?;
+    let parents: BTreeSet<ObjectId> = parents.ok_or("it is no commit")?.into_iter().collect();
+    if let Some((id, _)) = members.iter().find(|(_, commit)| !parents.contains(commit)) {
+        return Err(format!("it names a commit of `{id}` that it does not hold"));
+    }
+    if members.windows(2).any(|pair| pair[0].0 >= pair[1].0) {
+        return Err("its list is not in order".to_owned());
+    }
+    Ok(members)
+}
+
 /// The full name of an archive, by its list.
-pub(super) fn name(month: &str, list: &[u8]) -> String {
+fn name(month: &str, list: &[u8]) -> String {
     format!("{}{month}-{}", layout::ARCHIVE, digits(list))
 }
 
 /// What an archive's name ends in.
-pub(crate) fn digits(list: &[u8]) -> String {
+fn digits(list: &[u8]) -> String {
     digest::hexadecimal(&Sha256::digest(list)[..DIGITS / 2])
 }
 

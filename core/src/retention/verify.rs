@@ -10,7 +10,7 @@ use super::{archive, digests, holdings};
 use crate::catalogue::Saved;
 use crate::error::{Failure, FailureKind, Result};
 use crate::journal::fold::State;
-use crate::ports::{Damage, Location, Ports, Reference, Sweep};
+use crate::ports::{Damage, Location, Ports, Sweep};
 use crate::query::Request;
 use crate::record::Record;
 use crate::{catalogue, dataset, digest, history, layout, models, notes, project, records};
@@ -299,13 +299,13 @@ fn references(ports: &Ports) -> Result<Vec<Finding>> {
 fn archives(ports: &Ports) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     for archive in catalogue::references(ports, layout::ARCHIVE)? {
-        if let Err(failure) = check_archive(ports, &archive) {
-            let hint = "Get it again: `au pull`".to_owned();
+        let short = archive.name.strip_prefix(layout::ARCHIVE).unwrap_or_default();
+        if let Err(why) = archive::check(ports, short, &archive) {
             findings.push(Finding {
                 kind: "archive",
+                problem: format!("The archive `{}` is damaged: {why}", archive.name),
                 name: archive.name,
-                problem: failure.message,
-                hint,
+                hint: "Get it again: `au pull`".to_owned(),
                 missing: false,
             });
         }
@@ -326,16 +326,6 @@ fn archives(ports: &Ports) -> Result<Vec<Finding>> {
         }
     }
     Ok(findings)
-}
-
-fn check_archive(ports: &Ports, archive: &Reference) -> Result<()> {
-    let members = catalogue::members(ports, archive)?;
-    let list: String = members.iter().map(|(id, commit)| format!("{id} {commit}\n")).collect();
-    let month = archive.name.strip_prefix(layout::ARCHIVE).and_then(|name| name.rsplit_once('-')).unwrap_or_default().0;
-    if archive::name(month, list.as_bytes()) == archive.name {
-        return Ok(());
-    }
-    Err(Failure::new(FailureKind::Unreadable, format!("The archive `{}` is not what its name says", archive.name)))
 }
 
 fn notes_of(ports: &Ports) -> Vec<Finding> {

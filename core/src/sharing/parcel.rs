@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::news::News;
 use super::{Incoming, note, words};
 use crate::error::{Failure, FailureKind, PortError, Result};
-use crate::ports::{Location, ObjectId, Ports, Reference, Wanted};
+use crate::ports::{ObjectId, Ports, Wanted};
 use crate::retention::archive;
 use crate::{catalogue, layout};
 
@@ -44,7 +44,7 @@ pub(super) fn fetch(
     let prefix = incoming.name("archive/");
     for reference in catalogue::references(ports, &prefix)? {
         let name = reference.name.strip_prefix(&prefix).unwrap_or_default().to_owned();
-        match judge(ports, &name, &reference) {
+        match archive::check(ports, &name, &reference) {
             Ok(members) => parcels.push(Parcel { name, commit: reference.target, members }),
             Err(why) => {
                 let message =
@@ -99,25 +99,4 @@ pub(super) fn keep(
 /// What all archives here hold: commits by id.
 pub(super) fn archived(ports: &Ports) -> Result<BTreeMap<String, ObjectId>> {
     Ok(catalogue::archived(ports)?.into_iter().collect())
-}
-
-/// The members of an archive that is as it should be, else why it is not.
-fn judge(ports: &Ports, name: &str, reference: &Reference) -> Result<Vec<(String, ObjectId)>, String> {
-    let told = |failure: Failure| failure.message;
-    let list = Location { root: reference.target.clone(), path: layout::ARCHIVED.to_owned() };
-    let list = ports.repository.read_files(&[list]).map_err(|error| error.to_string())?.pop().flatten();
-    let list = list.ok_or("it has no list of experiments")?;
-    if !name.ends_with(&archive::digits(&list)) {
-        return Err("its name does not fit what it holds".to_owned());
-    }
-    let members = catalogue::members(ports, reference).map_err(told)?;
-    let parents = ports.exchange.parents(&reference.target).map_err(|error| error.to_string())?;
-    let parents: BTreeSet<String> = parents.ok_or("it is no commit")?.into_iter().collect();
-    if let Some((id, _)) = members.iter().find(|(_, commit)| !parents.contains(commit)) {
-        return Err(format!("it names a commit of `{id}` that it does not hold"));
-    }
-    if members.windows(2).any(|pair| pair[0].0 >= pair[1].0) {
-        return Err("its list is not in order".to_owned());
-    }
-    Ok(members)
 }
