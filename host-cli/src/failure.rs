@@ -118,7 +118,7 @@ impl From<crate::capabilities::Error> for Failure {
 }
 
 /// Something that the user should know, and that did not keep the call from succeeding.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Warning {
     /// What happened.
     pub message: String,

@@ -100,6 +100,24 @@ def test_a_running_experiment_is_refused_and_a_dependent_one_named(env: AuEnv) -
     env.au("rm", "@").ok()
 
 
+def test_an_experiment_that_cant_be_read_can_be_removed(env: AuEnv) -> None:
+    whole, damaged = run(env), "acfdf6cd-1f1a-4929-b036-7b0a5399b0c6"
+    env.git("tag", f"au/{damaged}", "HEAD")
+    told = env.au("metrics").ok().stderr
+    assert told.count("is left out") == 1 and "be rid of it: `au rm acfdf6cd`" in told
+    # By a name or its place it can't be chosen, and nothing else is chosen in its stead.
+    assert env.au("rm", "@", "--dry-run").ok().stdout.startswith(f"would remove {whole[:8]}")
+    plan = json.loads(env.au("rm", "acfd", "--dry-run", "--json").ok().stdout)
+    assert plan == [{"id": damaged, "status": None, "started": None, "built_on_it": []}]
+    removed = env.au("rm", "acfd").ok()
+    assert removed.stdout == "removed acfdf6cd, which can't be read\n" and removed.stderr.count("is left out") == 1
+    assert env.au("metrics").ok().stderr == "" and ids(env) == {whole}
+    env.au("restore", "acfd").ok()
+    assert f"au/{damaged}" in env.tags()
+    env.au("rm", "--yes", "acfd", whole).ok()
+    assert trash(env) == {damaged, whole}
+
+
 def test_notes_are_gits_own(env: AuEnv) -> None:
     """Ours are read by git, and git's by us, at whatever depth either keeps them; two clones' merge without a conflict."""
     one, two, three = many(env, 3)

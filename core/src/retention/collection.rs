@@ -114,7 +114,7 @@ fn chosen(ports: &Ports, options: &Options, now: u64) -> Result<Vec<Candidate>> 
     }
     let mut rows = Vec::new();
     history::each_chosen(ports, &Request::default(), &mut |row| rows.push(Candidate::of(row)))?;
-    rows.retain(|row| !matches!(row.status, Status::Running | Status::Lost));
+    rows.retain(|row| !matches!(row.status, Some(Status::Running | Status::Lost)));
     if let Some(last) = keep_last {
         rows.truncate(rows.len().saturating_sub(*last as usize));
     }
@@ -126,8 +126,10 @@ fn chosen(ports: &Ports, options: &Options, now: u64) -> Result<Vec<Candidate>> 
         })?;
         rows.retain(|row| fits.contains(&row.id));
     }
-    rows.retain(|row| before.as_ref().is_none_or(|before| row.started < *before));
-    rows.retain(|row| statuses.is_empty() || statuses.contains(&row.status.to_string()));
+    rows.retain(|row| {
+        before.as_ref().is_none_or(|before| row.started.as_ref().is_some_and(|started| started < before))
+    });
+    rows.retain(|row| statuses.is_empty() || row.status.is_some_and(|status| statuses.contains(&status.to_string())));
     Ok(rows)
 }
 

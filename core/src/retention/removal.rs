@@ -17,6 +17,8 @@ use crate::ports::{Ports, ReferenceChange};
 use crate::query::Request;
 use crate::record::Status;
 use crate::row::Row;
+use crate::selector;
+use crate::summary::Table;
 use crate::{catalogue, id, layout, project, records};
 
 /// An experiment that is to be removed.
@@ -27,10 +29,10 @@ pub struct Candidate {
     /// A name given by the user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// How it ended.
-    pub status: Status,
-    /// RFC 3339, UTC.
-    pub started: String,
+    /// How it ended; none when its record can't be read.
+    pub status: Option<Status>,
+    /// RFC 3339, UTC; none when its record can't be read.
+    pub started: Option<String>,
     /// The experiments that stay and were built on it: their inputs or their parent name it.
     pub built_on_it: Vec<String>,
 }
@@ -42,7 +44,9 @@ pub struct Candidate {
 pub fn plan(ports: &Ports, request: &Request) -> Result<Vec<Candidate>> {
     project::require(ports)?;
     let mut candidates = Vec::new();
-    history::each_chosen(ports, request, &mut |row| candidates.push(Candidate::of(row)))?;
+    if let Err(failure) = history::each_chosen(ports, request, &mut |row| candidates.push(Candidate::of(row))) {
+        candidates = damaged(ports, request)?.ok_or(failure)?;
+    }
     if request.selector.is_none() {
         candidates.retain(|candidate| candidate.check_saved().is_ok());
     }
@@ -55,17 +59,39 @@ impl Candidate {
     /// Of what was built on it nothing is known yet.
     pub(super) fn of(row: Row) -> Self {
         let Row { id, name, status, started, .. } = row;
-        Self { id, name, status, started, built_on_it: Vec::new() }
+        Self { id, name, status: Some(status), started: Some(started), built_on_it: Vec::new() }
     }
 
     fn check_saved(&self) -> Result<()> {
         let id = &self.id;
         match self.status {
-            Status::Running => Err(unsaved(id, "is still running", "Wait for its end, or end it, then remove it")),
-            Status::Lost => Err(unsaved(id, "is not saved yet: its process is gone", "Save it first: `au recover`")),
+            Some(Status::Running) => {
+                Err(unsaved(id, "is still running", "Wait for its end, or end it, then remove it"))
+            }
+            Some(Status::Lost) => {
+                Err(unsaved(id, "is not saved yet: its process is gone", "Save it first: `au recover`"))
+            }
             _ => Ok(()),
         }
     }
+}
+
+/// The experiments that are named by their ids, if some of these can't be read: whoever has such a one wants to be rid of it.
+fn damaged(ports: &Ports, request: &Request) -> Result<Option<Vec<Candidate>>> {
+    let (Some(selector), None) = (&request.selector, &request.condition) else { return Ok(None) };
+    let saved = catalogue::saved(ports)?;
+    let Some(ids) = selector::by_id(selector, saved.iter().map(|saved| saved.id.as_str()))? else { return Ok(None) };
+    let mut candidates = Vec::new();
+    for saved in saved.iter().filter(|saved| ids.contains(&saved.id)) {
+        candidates.push(match records::read_one(ports, saved) {
+            Ok(record) => Candidate::of(Row::of_record(record)),
+            Err(failure) if failure.kind == FailureKind::Denied => return Err(failure),
+            Err(_) => {
+                Candidate { id: saved.id.clone(), name: None, status: None, started: None, built_on_it: Vec::new() }
+            }
+        });
+    }
+    Ok(candidates.iter().any(|candidate| candidate.status.is_none()).then_some(candidates))
 }
 
 /// Finds what was built on them, and stays.
@@ -75,16 +101,17 @@ pub(super) fn find_others(ports: &Ports, candidates: &mut [Candidate]) -> Result
     }
     let ids: BTreeSet<&str> = candidates.iter().map(|candidate| candidate.id.as_str()).collect();
     let mut built: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let mut others = catalogue::saved(ports)?;
-    others.retain(|saved| !ids.contains(saved.id.as_str()));
-    records::read(ports, &others, &mut |saved, record| {
-        // Who lists experiments is told of one that can't be read.
-        let Ok(record) = record else { return };
-        let below = record.inputs.iter().map(|input| &input.experiment).chain(&record.parent);
-        for other in below.filter(|other| ids.contains(other.as_str())).collect::<BTreeSet<_>>() {
-            built.entry(other.clone()).or_default().push(saved.id.clone());
+    Table::open(ports)?.each(&mut |_, summary| {
+        let below: BTreeSet<_> = summary.foundations().filter(|other| ids.contains(other)).collect();
+        if below.is_empty() {
+            return;
+        }
+        let id = summary.id().to_string();
+        if !ids.contains(id.as_str()) {
+            below.into_iter().for_each(|other| built.entry(other.to_owned()).or_default().push(id.clone()));
         }
     })?;
+    built.values_mut().for_each(|others| others.sort());
     for candidate in candidates {
         candidate.built_on_it = built.remove(&candidate.id).unwrap_or_default();
     }
@@ -110,7 +137,7 @@ pub fn remove(ports: &Ports, ids: &[String]) -> Result<Vec<String>> {
     let mut chosen: BTreeMap<String, Holding> = BTreeMap::new();
     for id in ids {
         let holding = holdings.remove(id).or_else(|| chosen.get(id).cloned());
-        let unknown = || crate::selector::unknown(id);
+        let unknown = || selector::unknown(id);
         chosen.insert(id.clone(), holding.ok_or_else(unknown)?);
     }
     let commits: Vec<(String, String)> =

@@ -270,7 +270,7 @@ fn broken(id: &str, why: &str) -> Finding {
         kind: "experiment",
         name: id.to_owned(),
         problem: format!("The experiment `{}` is damaged: {why}", short(id)),
-        hint: "Get it again from another clone: `au pull`".to_owned(),
+        hint: format!("Get it again from another clone: `au pull`, or be rid of it: `au rm {}`", short(id)),
         missing: false,
     }
 }

@@ -15,7 +15,7 @@ pub use cell::Cell;
 pub use segment::{Builder, MOST_ROWS, Segment};
 pub use table::{At, Table};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalogue::Saved;
 use crate::dataset::usage::State as DataState;
@@ -73,6 +73,12 @@ impl<'a> Summary<'a> {
     /// A field that is text.
     pub fn text(&self, name: &str) -> Option<&'a str> {
         self.field(name)?.as_text()
+    }
+
+    /// The ids of the experiments that it was built on: its parent, and those whose models it loaded.
+    pub fn foundations(&self) -> impl Iterator<Item = &'a str> {
+        let inputs = self.text("inputs").unwrap_or_default().split(' ');
+        inputs.chain(self.text("parent")).filter(|id| !id.is_empty())
     }
 
     /// How it ended.
@@ -146,6 +152,10 @@ fn cells(record: &Record) -> Vec<(char, &str, Cell<'_>)> {
         ("problem", &record.problem),
     ];
     cells.extend(texts.into_iter().filter_map(|(name, text)| Some((FIELD, name, Cell::text(text.as_ref()?)))));
+    let inputs: BTreeSet<&str> = record.inputs.iter().map(|input| input.experiment.as_str()).collect();
+    if !inputs.is_empty() {
+        cells.push((FIELD, "inputs", Cell::Text(inputs.into_iter().collect::<Vec<_>>().join(" ").into())));
+    }
     cells.extend(record.parameters.iter().map(|(name, set)| (PARAMETER, name.as_str(), Cell::of_json(&set.value))));
     cells.extend(record.metrics.iter().map(|(name, metric)| (METRIC, name.as_str(), Cell::of_number(&metric.last))));
     // Data that was missing, the run did not have.

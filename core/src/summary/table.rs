@@ -14,10 +14,10 @@ use super::{Summary, cells};
 use crate::catalogue::{self, Index, Saved};
 use crate::error::{Failure, FailureKind, Result};
 use crate::ports::Ports;
-use crate::{layout, records};
+use crate::{id, layout, records};
 
 /// Of the cached bytes and of what is derived from records: another version's are read again.
-const VERSION: &str = concat!("2 ", env!("CARGO_PKG_VERSION"));
+const VERSION: &str = concat!("3 ", env!("CARGO_PKG_VERSION"));
 const MANIFEST: &str = "manifest";
 /// Bytes of segments that are held at once: those of about a million experiments.
 const MOST_BYTES: usize = 160 << 20;
@@ -147,7 +147,9 @@ impl Table {
                 }
                 (Err(failure), _) => {
                     let message = format!("The experiment `{}` is left out: {}", saved.id, failure.message);
-                    ports.progress.warn(&message, &failure.hints);
+                    let short = saved.id.get(..id::SHORT).unwrap_or(&saved.id);
+                    let hint = format!("Look whether more is wrong: `au verify`; be rid of it: `au rm {short}`");
+                    ports.progress.warn(&message, &[failure.hints.as_slice(), &[hint]].concat());
                     self.unreadable.push((saved.id.clone(), failure));
                 }
                 (Ok(_), None) => {}

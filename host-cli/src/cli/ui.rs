@@ -1,5 +1,6 @@
 //! Answers to stdout, talk to stderr.
 
+use std::collections::HashSet;
 use std::env;
 use std::io::{self, IsTerminal, Write};
 
@@ -78,10 +79,11 @@ impl<'a> Ui<'a> {
         }
     }
 
-    /// What the core wants the user to know.
+    /// What the core wants the user to know. Two parts of a command that meet the same thing tell of it once.
     pub(crate) fn warnings(&mut self, warnings: &[Warning]) {
         if !self.quiet {
-            for warning in warnings {
+            let mut told = HashSet::new();
+            for warning in warnings.iter().filter(|warning| told.insert(*warning)) {
                 self.talk(Level::Warning, &warning.message, &warning.hints);
             }
         }

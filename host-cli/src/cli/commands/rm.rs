@@ -57,8 +57,8 @@ struct Candidate {
     id: String,
     #[serde(default)]
     name: Option<String>,
-    status: String,
-    started: String,
+    status: Option<String>,
+    started: Option<String>,
     built_on_it: Vec<String>,
 }
 
@@ -105,8 +105,12 @@ fn show(out: &mut dyn Write, what: &str, candidates: &[Candidate]) -> io::Result
 
 fn line(row: &Candidate) -> String {
     let name = row.name.as_deref().map(|name| format!(" {}", escape::text(name))).unwrap_or_default();
-    let started = row.started.get(..16).unwrap_or(&row.started).replace('T', " ");
-    format!("{}{name} {}, begun {}", render::short(&row.id), escape::text(&row.status), escape::text(&started))
+    let id = render::short(&row.id);
+    let (Some(status), Some(started)) = (&row.status, &row.started) else {
+        return format!("{id}, which can't be read");
+    };
+    let started = started.get(..16).unwrap_or(started).replace('T', " ");
+    format!("{id}{name} {}, begun {}", escape::text(status), escape::text(&started))
 }
 
 fn warn_of_others(ui: &mut Ui<'_>, candidate: &Candidate) {
