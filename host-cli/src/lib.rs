@@ -3,6 +3,7 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`capabilities`] | plain Rust over git, files, the clock and the network, with no word of WebAssembly |
+//! | [`discovery`] | the project that a folder belongs to |
 //! | [`grants`] | which of them a core gets |
 //! | [`tracker`] | the sandboxed core over them, as typed calls for the command line and for Python |
 //! | `cli` | the program `au`, behind the feature of that name |
@@ -14,6 +15,7 @@ mod bindings;
 pub mod capabilities;
 #[cfg(feature = "cli")]
 pub mod cli;
+pub mod discovery;
 mod engine;
 mod failure;
 pub mod grants;
@@ -25,5 +27,5 @@ pub use tracker::{
     AddOptions, Addition, Collection, Created, DataOutcome, DataRemote, DataSource, Declared, FinishedRun, Folded,
     Freight, LeftBehind, Loaded, Measurement, ModelLocation, Number, Omissions, Outcome, OutputStream, Packed, Pages,
     Parameter, Problem, Pulled, Pushed, Recovered, Recovery, Request, Resolution, RunOptions, ShareRequest, Source,
-    Steps, StoredArtifact, Tracker, discover,
+    Steps, StoredArtifact, Tracker,
 };

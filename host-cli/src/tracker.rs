@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use wasmtime::Store;
 use wasmtime::component::{Resource, ResourceAny};
@@ -46,11 +46,6 @@ pub type Result<T, E = Failure> = std::result::Result<T, E>;
 /// Work that one call may cost, in wasmtime's units of about one instruction: minutes of it, so that only a core that
 /// turns in circles meets the end.
 const FUEL: u64 = 500_000_000_000;
-
-/// The project that a folder belongs to: the nearest folder, from there upwards, that holds `.au/config`.
-pub fn discover(start: &Path) -> Option<PathBuf> {
-    start.ancestors().find(|folder| folder.join(".au/config").is_file()).map(Path::to_owned)
-}
 
 /// Everything, oldest first.
 impl Default for Request {

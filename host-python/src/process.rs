@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use aurum_host::capabilities::interpreter::{Facts, Interpreter};
-use aurum_host::discover;
+use aurum_host::discovery::{discover, not_checked_out};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString};
 
@@ -88,10 +88,14 @@ pub(crate) fn explain_no_project() -> (String, String) {
             let message = format!("`AURUM_PROJECT` names no project: {}", path.display());
             (message, "Set it to a folder in which `au init` was run, or to none".to_owned())
         }
-        None => (
-            "The script's folder belongs to no project".to_owned(),
-            "Run `au init` in the project's folder to record its experiments, or set `AURUM_MODE=disabled`".to_owned(),
-        ),
+        None => match std::env::current_dir().ok().and_then(|folder| not_checked_out(&folder)) {
+            Some(failure) => (failure.message, failure.hints.join("; ")),
+            None => (
+                "The script's folder belongs to no project".to_owned(),
+                "Run `au init` in the project's folder to record its experiments, or set `AURUM_MODE=disabled`"
+                    .to_owned(),
+            ),
+        },
     }
 }
 

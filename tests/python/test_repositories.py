@@ -561,3 +561,31 @@ def test_somebody_elses_repository_is_refused_as_git_refuses_it(bare: AuEnv) -> 
     env.git("config", "--global", "--add", "safe.directory", str(env.project))
     edit(env)
     check_run(env)
+
+
+def test_a_project_that_is_not_checked_out_is_told_apart_from_none(env: AuEnv) -> None:
+    env.script("au.log(loss=0.5)\n")
+    env.git("add", "-A")
+    env.git("commit", "-qm", "code")
+    env.python("src/experiment.py").ok()
+
+    def told(*words: str, at: str = "") -> None:
+        env.au("-C", str(env.project / at), "metrics").failed(1, *words)
+        out = env.run(sys.executable, str(env.project / "src/experiment.py"), cwd=env.project / at).ok()
+        assert out.stderr.count("aurum: warning: This run is not recorded: ") == 1
+        assert all(word in out.stderr for word in words), out.stderr
+
+    env.git("sparse-checkout", "set", "src")
+    told("sparse checkout leaves out the folder `.au`", "hint: Bring it in: `git sparse-checkout add .au`", at="src")
+    env.git("sparse-checkout", "add", ".au")
+    assert len(env.rows()) == 1
+    env.git("sparse-checkout", "disable")
+
+    (env.project / ".au/config").unlink()
+    told("is missing", "hint: Bring it back: `git restore :/.au/config`", at="src")
+    env.git("restore", ":/.au/config")
+    assert len(env.rows()) == 1
+
+    env.git("switch", "-q", "--orphan", "bare")
+    env.script("au.log(loss=0.5)\n")
+    told("has no Aurum project, though its repository has experiments", "`git switch BRANCH`")

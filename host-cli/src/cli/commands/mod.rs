@@ -25,6 +25,7 @@ use super::args::{Args, Command};
 use super::ui::Ui;
 use crate::capabilities::git::tidying;
 use crate::capabilities::interpreter::Interpreter;
+use crate::discovery::{discover, not_checked_out};
 use crate::grants::Grants;
 use crate::{Failure, FailureKind, Tracker};
 
@@ -86,11 +87,12 @@ fn cannot_enter(folder: &Path, error: &io::Error) -> Failure {
 }
 
 fn project(folder: &Path) -> Result<PathBuf, Failure> {
-    crate::discover(folder).ok_or_else(|| {
+    let none = || {
         // As the core says it of a folder that it is opened on.
         let message = "This folder belongs to no Aurum project";
         Failure::new(FailureKind::NotAProject, message, "Run `au init` in the folder that the project is to live in")
-    })
+    };
+    discover(folder).ok_or_else(|| not_checked_out(folder).unwrap_or_else(none))
 }
 
 /// What most commands need: everything on this computer.

@@ -129,7 +129,7 @@ fn tell_that_none(ui: &mut Ui<'_>) {
 /// Where this process works, below the project's root: empty at the root.
 fn here() -> String {
     let here = env::current_dir().unwrap_or_default();
-    let root = crate::discover(&here).unwrap_or_else(|| here.clone());
+    let root = crate::discovery::discover(&here).unwrap_or_else(|| here.clone());
     here.strip_prefix(root).map(|below| below.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
