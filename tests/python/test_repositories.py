@@ -589,3 +589,41 @@ def test_a_project_that_is_not_checked_out_is_told_apart_from_none(env: AuEnv) -
     env.git("switch", "-q", "--orphan", "bare")
     env.script("au.log(loss=0.5)\n")
     told("has no Aurum project, though its repository has experiments", "`git switch BRANCH`")
+
+
+def test_in_a_shared_repository_everything_is_the_groups(bare: AuEnv) -> None:
+    env = bare
+    env.git("init", "-q", "--shared=group")
+    os.umask(0o077)
+    try:
+        env.au("init").ok()
+        env.write("data/points.csv", "1,2\n")
+        env.write("dvc.txt", "excluded\n")
+        env.au("data", "add", "data").ok()
+        env.au("data", "add", "dvc.txt").ok()
+        env.script("au.log(loss=0.5)\nau.save_model(b'weights')\n")
+        env.git("add", "-A")
+        env.git("commit", "-qm", "code")
+        env.python("src/experiment.py").ok()
+        env.script("au.log(loss=0.25)\nprint('changed')\n")
+        env.python("src/experiment.py").ok()
+        assert len(env.rows()) == 2
+        env.au("rm", "@").ok()
+        env.au("archive").ok()
+        env.au("gc").ok()
+    finally:
+        os.umask(0o022)
+    git = env.project / ".git"
+    others = {"COMMIT_EDITMSG", "description", "hooks", "HEAD.lock"}
+    made = [path for path in git.rglob("*") if not others & set(path.relative_to(git).parts)]
+    folders = [path for path in made if path.is_dir() and path.stat().st_mode & 0o2070 != 0o2070]
+    assert folders == []
+    # What never changes, or is only ever replaced, is not the group's to write.
+    fixed = ("objects/", "aurum/store/", "refs/aurum/")
+    files = [
+        path
+        for path in made
+        if path.is_file()
+        and not path.stat().st_mode & (0o040 if str(path.relative_to(git)).startswith(fixed) else 0o020)
+    ]
+    assert files == []

@@ -36,8 +36,12 @@ impl wit::Host for Host {
     fn temporaries(&mut self, before: u64, remove: bool) -> Answer<wit::Amount> {
         let grants = &self.capabilities.grants;
         let granted = if remove { grants.check_workspace_edit() } else { grants.check_workspace() };
-        let root = self.capabilities.repository.root();
-        let cleared = granted.and_then(|()| upkeep::temporaries(root, &self.store()?, before, remove));
+        let repository = &self.capabilities.repository;
+        let clear = || {
+            let runs = repository.common_dir()?.join("aurum/runs");
+            upkeep::temporaries(repository.root(), &runs, &self.store()?, before, remove)
+        };
+        let cleared = granted.and_then(|()| clear());
         answer(cleared.map(amount))
     }
 

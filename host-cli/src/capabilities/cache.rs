@@ -9,6 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use super::sharing::{create_dir_all, share};
 use super::{Error, Result};
 
 /// Bytes after the content.
@@ -45,7 +46,7 @@ impl Cache {
         let path = self.path(name)?;
         let write = || -> io::Result<()> {
             if !self.folder.is_dir() {
-                fs::create_dir_all(&self.folder)?;
+                create_dir_all(&self.folder)?;
             }
             let mut temporary = tempfile::Builder::new()
                 .prefix(".tmp-")
@@ -53,6 +54,7 @@ impl Cache {
                 .tempfile_in(&self.folder)?;
             temporary.write_all(bytes)?;
             temporary.write_all(&trailer(bytes))?;
+            share(temporary.path());
             temporary.persist(&path).map(drop).map_err(|error| error.error)
         };
         write().map_err(|error| Error::io(format_args!("writing `{}`", path.display()), &error))

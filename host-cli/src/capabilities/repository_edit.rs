@@ -1,7 +1,6 @@
 //! Adding to the git repository; interface `repository-edit`. No function here touches the working tree, and only
 //! [`stage`] touches the index.
 
-use std::fs;
 use std::io;
 
 use gix::objs::{Kind, WriteTo};
@@ -15,6 +14,7 @@ pub use super::git::tree_edit::TreeEdit;
 use super::git::tree_edit::expect_kind;
 use super::git::{check_path, command, object_id, references, shield, transaction};
 use super::repository::Repository;
+use super::sharing::create_dir_all;
 use super::workspace::Workspace;
 use super::{Error, Result};
 
@@ -235,7 +235,7 @@ fn overwritten(words: &str) -> String {
 pub fn exchange_exclude(repository: &Repository, expected: Option<&[u8]>, contents: &[u8]) -> Result<()> {
     let folder = repository.common_dir()?.join("info");
     // Templates may come without it.
-    fs::create_dir_all(&folder).map_err(|error| Error::io(format_args!("making `{}`", folder.display()), &error))?;
+    create_dir_all(&folder).map_err(|error| Error::io(format_args!("making `{}`", folder.display()), &error))?;
     Workspace::new(&folder)?.exchange("exclude", expected, contents)
 }
 
@@ -264,6 +264,7 @@ pub fn set_local_setting(repository: &Repository, key: &str, value: Option<&str>
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+    use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::thread;
 

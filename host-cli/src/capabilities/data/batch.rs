@@ -12,6 +12,7 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, Timespec, Timestamp
 use rustix::io::Errno;
 
 use super::place::make_folder;
+use crate::capabilities::sharing::{create_dir_all, share};
 use crate::capabilities::store::{Hash, Store, hash_stream, hexadecimal, is_old, object_name, sync_folder};
 use crate::capabilities::{Error, Result};
 
@@ -58,7 +59,7 @@ impl<'s> Batch<'s> {
         store.clear();
         let (temporary, folder) = store.temporary_folder()?;
         let adding = store.lock_shared()?;
-        make_folder(CWD, store.objects()).map_err(failed)?;
+        create_dir_all(&store.objects()).map_err(|error| store.failed("adding to", &error))?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let objects = rustix::fs::openat(CWD, store.objects(), flags, Mode::empty()).map_err(failed)?;
         Ok(Self {
@@ -180,6 +181,7 @@ impl<'s> Batch<'s> {
             match rustix::fs::renameat(&self.folder, &from, &self.objects, &to) {
                 Err(Errno::NOENT) => {
                     make_folder(&self.objects, &to[..2])?;
+                    share(&self.store.objects().join(&to[..2]));
                     rustix::fs::renameat(&self.folder, &from, &self.objects, &to)?;
                 }
                 other => other?,

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::FlockOperation;
 use sha2::{Digest, Sha256};
 
+use crate::capabilities::sharing::create_dir_all;
 use crate::capabilities::store::hexadecimal;
 use crate::capabilities::temporaries::is_at;
 
@@ -49,7 +50,7 @@ impl Marker {
     /// Waits for a restore that is under way, and begins one.
     pub(super) fn begin(&self) -> io::Result<Restoring> {
         if let Some(folder) = self.path.parent() {
-            fs::create_dir_all(folder)?;
+            create_dir_all(folder)?;
         }
         loop {
             let file = File::options().write(true).create(true).truncate(false).open(&self.path)?;

@@ -14,6 +14,7 @@ use rustix::time::{ClockId, clock_gettime};
 use sha2::{Digest, Sha256};
 
 use super::stamp::{Stamp, nanoseconds};
+use crate::capabilities::sharing::{create_dir_all, share};
 use crate::capabilities::store::Hash;
 
 /// With the version of the format.
@@ -125,7 +126,7 @@ impl StatCache {
         all.sort_unstable_by_key(|entry| key(entry));
 
         let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-        fs::create_dir_all(folder)?;
+        create_dir_all(folder)?;
         let temporary = tempfile::Builder::new().prefix("new-").tempfile_in(folder)?;
         let mut file = BufWriter::with_capacity(1 << 18, temporary.as_file());
         let mut hash = Sha256::new();
@@ -137,6 +138,7 @@ impl StatCache {
         file.write_all(&hash.finalize())?;
         file.flush()?;
         drop(file);
+        share(temporary.path());
         // Not synced: a power cut may tear it, which its digest tells.
         temporary.persist(path).map(drop).map_err(|error| error.error)
     }

@@ -1,6 +1,6 @@
 //! The logs of where HEAD and branches were.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -8,6 +8,7 @@ use gix::ObjectId;
 use gix::bstr::{BString, ByteSlice};
 
 use super::open;
+use crate::capabilities::sharing::create_dir_all;
 use crate::capabilities::{Error, Result};
 
 /// Adds to the logs that git keeps of HEAD and of branches.
@@ -46,7 +47,7 @@ pub(crate) fn add(
 
 fn append(path: &Path, line: &str, create: bool) -> io::Result<()> {
     if create && let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
+        create_dir_all(folder)?;
     }
     match File::options().append(true).create(create).open(path) {
         Ok(mut file) => file.write_all(line.as_bytes()),

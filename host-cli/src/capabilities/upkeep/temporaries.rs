@@ -11,12 +11,13 @@ use crate::capabilities::temporaries;
 /// Folders within folders that are looked into.
 const DEEPEST: usize = 64;
 
-/// What the store and the project's folder have of it, last touched before; with `remove` it goes.
-pub fn clear(root: &Path, store: &Store, before: u64, remove: bool) -> Result<Amount> {
+/// What the store, the folder of runs and the project's folder have of it, last touched before; with `remove` it goes.
+pub fn clear(root: &Path, runs: &Path, store: &Store, before: u64, remove: bool) -> Result<Amount> {
     let before = moment(before);
     let mut amount = Amount::default();
     let is_old = |found: &Metadata| found.modified().is_ok_and(|touched| touched < before);
-    for path in temporaries::abandoned(store.folder(), NEW) {
+    let abandoned = [store.folder(), runs].into_iter().flat_map(|folder| temporaries::abandoned(folder, NEW));
+    for path in abandoned {
         if fs::symlink_metadata(&path).is_ok_and(|found| is_old(&found)) {
             amount.add(size_of(&path));
             if remove {
@@ -82,6 +83,10 @@ mod tests {
         store.add(&mut "x".as_bytes()).unwrap();
         fs::create_dir_all(folder.path().join("data")).unwrap();
         let path = |name: &str| folder.path().join(name);
+        // A run that died before its journal had its name.
+        fs::create_dir_all(path(".git/aurum/runs/new-1-2-3")).unwrap();
+        fs::write(path(".git/aurum/runs/new-1-2-3/journal"), "123").unwrap();
+        let clear = |before, remove| clear(folder.path(), &path(".git/aurum/runs"), &store, before, remove);
         for name in [
             "data/.aurum-12-0.tmp",
             ".aurum-x-0.tmp",
@@ -91,13 +96,13 @@ mod tests {
         ] {
             fs::write(path(name), "12345").unwrap();
         }
-        assert_eq!(clear(folder.path(), &store, 0, true).unwrap(), Amount::default());
+        assert_eq!(clear(0, true).unwrap(), Amount::default());
         for remove in [false, true] {
-            assert_eq!(clear(folder.path(), &store, LATER, remove).unwrap(), Amount { count: 2, bytes: 10 });
+            assert_eq!(clear(LATER, remove).unwrap(), Amount { count: 3, bytes: 13 });
         }
-        assert_eq!(clear(folder.path(), &store, LATER, true).unwrap(), Amount::default());
+        assert_eq!(clear(LATER, true).unwrap(), Amount::default());
         let held = store.temporary().unwrap();
-        assert_eq!(clear(folder.path(), &store, LATER, true).unwrap(), Amount::default());
+        assert_eq!(clear(LATER, true).unwrap(), Amount::default());
         assert!(
             File::open(held.path()).is_ok() && path(".aurum-x-0.tmp").exists() && path(".git/.aurum-1-1.tmp").exists()
         );
