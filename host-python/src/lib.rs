@@ -8,9 +8,11 @@
 mod data;
 mod errors;
 mod extras;
+mod gate;
 mod membership;
 mod metrics;
 mod models;
+mod named_run;
 mod parameters;
 mod process;
 mod query;
@@ -36,9 +38,7 @@ mod _aurum {
     #[pymodule_export]
     use crate::query::metrics;
     #[pymodule_export]
-    use crate::run::{
-        after_fork_in_child, after_fork_in_parent, at_exit, before_fork, begin, end_experiment, output, start,
-    };
+    use crate::run::{after_fork, at_exit, before_fork, begin, end_experiment, output, start};
 
     /// The version of the package and of the `au` beside it.
     #[pymodule_export]

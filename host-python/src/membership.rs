@@ -4,21 +4,15 @@
 //! which a run sets in its own process and to which only workers of that very process listen: another script that the run starts,
 //! though it inherits the variable, has runs of its own.
 
-use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use pyo3::prelude::*;
 
+pub(crate) use crate::named_run::Membership;
+use crate::named_run::{read, write};
 use crate::process;
 
 const VARIABLE: &str = "AURUM_RUN";
-
-/// A run under way.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Membership {
-    pub(crate) id: String,
-    pub(crate) root: PathBuf,
-}
 
 /// That of this process, or of the one that it was forked from. Only whoever has the interpreter's lock takes this one, and for no
 /// longer than a look takes, so that no fork finds it locked.
@@ -87,30 +81,6 @@ fn set_variable(py: Python<'_>, text: Option<String>) {
     let _ = set();
 }
 
-fn write(run: &Membership, process: u32) -> String {
-    format!("{} {process} {}", run.id, run.root.display())
-}
-
 fn named() -> Option<(Membership, u32)> {
     read(&std::env::var(VARIABLE).ok()?)
-}
-
-fn read(text: &str) -> Option<(Membership, u32)> {
-    let (id, rest) = text.split_once(' ')?;
-    let (process, root) = rest.split_once(' ')?;
-    Some((Membership { id: id.to_owned(), root: PathBuf::from(root) }, process.parse().ok()?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_folder_may_have_any_name() {
-        let run = Membership { id: "0f6a1c1e-5b0e-4d6c-9a3f-0123456789ab".to_owned(), root: PathBuf::from("/a b/c\n") };
-        assert_eq!(read(&write(&run, 42)), Some((run, 42)));
-        for odd in ["", "x", "x y", "x 1", "x -1 /", "x y /"] {
-            assert_eq!(read(odd), None, "{odd}");
-        }
-    }
 }

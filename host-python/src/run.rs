@@ -176,21 +176,15 @@ pub(crate) fn begin(py: Python<'_>) -> bool {
     first && !process::is_disabled(py) && if process::is_worker() { of_a_run } else { process::project(py).is_some() }
 }
 
-/// Wait until no other thread is within the tracker, and keep it so; the package has it called before each fork.
+/// Wait until no thread is within the tracker; the package has it called before each fork.
 #[pyfunction]
 pub(crate) fn before_fork(py: Python<'_>) {
     session::before_fork(py);
 }
 
-/// Let other threads go on; the package has it called in the parent after each fork, and after one that failed.
-#[pyfunction]
-pub(crate) fn after_fork_in_parent() {
-    session::after_fork();
-}
-
 /// Have the forked child's own workers take part in its run; the package has it called in each.
 #[pyfunction]
-pub(crate) fn after_fork_in_child(py: Python<'_>) {
+pub(crate) fn after_fork(py: Python<'_>) {
     membership::tell_workers(py);
 }
 

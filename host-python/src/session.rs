@@ -7,17 +7,18 @@
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, Mutex, PoisonError, TryLockError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aurum_host::capabilities::interpreter::Interpreter;
+use aurum_host::capabilities::journal::quiet;
 use aurum_host::grants::Grants;
 use aurum_host::{Failure, FailureKind, Warning};
 use aurum_host::{FinishedRun, Measurement, Number, Outcome, OutputStream, Problem, RunOptions, Tracker};
 use pyo3::prelude::*;
 
+use crate::gate::Gate;
 use crate::process;
 
 /// What is kept of the output before the first tracking call.
@@ -35,9 +36,6 @@ static OWN: LazyLock<Shared> = LazyLock::new(Shared::default);
 /// That of a child forked from it, and which child that is. Only whoever has the interpreter's lock takes this one, and for no longer
 /// than a look takes, so that no fork finds it locked.
 static OF_CHILD: Mutex<Option<(u32, &'static Shared)>> = Mutex::new(None);
-
-/// How long a fork waits for another thread's work, and work for forks: longer than any of it takes on a disk that works.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 type Result<T> = std::result::Result<T, Failure>;
 
@@ -65,8 +63,7 @@ pub(crate) enum Standing {
 #[derive(Default)]
 struct Shared {
     session: Mutex<Session>,
-    /// How many threads are about to fork: no other begins what lets go of the interpreter's lock.
-    forks: AtomicUsize,
+    gate: Gate,
 }
 
 #[derive(Default)]
@@ -91,36 +88,21 @@ pub(crate) fn short<T: Send>(py: Python<'_>, work: impl FnOnce(&mut Session) -> 
 
 /// Work of milliseconds or more: other threads of Python go on meanwhile.
 pub(crate) fn long<T: Send>(py: Python<'_>, work: impl FnOnce(&mut Session) -> T + Send) -> T {
-    let Shared { session, forks } = current();
-    py.detach(|| {
-        let begin = Instant::now();
-        loop {
-            let mut session = session.lock().unwrap_or_else(PoisonError::into_inner);
-            if forks.load(Ordering::SeqCst) == 0 || begin.elapsed() > PATIENCE {
-                return work(&mut session);
-            }
-            drop(session);
-            thread::sleep(Duration::from_millis(1));
-        }
-    })
+    let Shared { session, gate } = current();
+    let _inside = gate.enter(|| pause(py));
+    py.detach(|| work(&mut session.lock().unwrap_or_else(PoisonError::into_inner)))
 }
 
-/// Waits, within reason, until no other thread is within the tracker, and lets none in until [`after_fork`]. Whoever keeps the interpreter's
-/// lock from here to the fork leaves no lock of what the tracker is made of locked for good in the child.
-///
-/// A look alone would not do: a thread that waits in line takes the lock without the interpreter's, between the look and the fork.
+/// Waits, within reason, until no other thread is within the tracker, and ends threads of its own. Whoever keeps the interpreter's lock from here
+/// to the fork leaves no lock of the tracker's, or of what it is made of, locked for good in the child.
 pub(crate) fn before_fork(py: Python<'_>) {
-    let Shared { session, forks } = current();
-    forks.fetch_add(1, Ordering::SeqCst);
-    let begin = Instant::now();
-    while matches!(session.try_lock(), Err(TryLockError::WouldBlock)) && begin.elapsed() < PATIENCE {
-        py.detach(|| thread::sleep(Duration::from_millis(1)));
-    }
+    current().gate.before_fork(|| pause(py));
+    quiet();
 }
 
-/// The fork is over, or there came none of it. For the parent: a child has a session of its own.
-pub(crate) fn after_fork() {
-    current().forks.fetch_sub(1, Ordering::SeqCst);
+/// Lets other threads of Python go on for a moment.
+fn pause(py: Python<'_>) {
+    py.detach(|| thread::sleep(Duration::from_millis(1)));
 }
 
 /// What this very process shares between its threads.

@@ -46,8 +46,16 @@ impl Tracker {
                 Err(failure) => recovery.failures.push(failure),
             }
         }
-        self.call(|sandbox| sandbox.core.aurum_tracker_project().call_clear_stale_references(&mut sandbox.store))?;
+        self.clear_stale_references()?;
         Ok(recovery)
+    }
+
+    /// Removes the references of runs that have no journal any more.
+    ///
+    /// # Errors
+    /// When git's references can't be read or changed.
+    pub fn clear_stale_references(&mut self) -> Result<()> {
+        self.call(|sandbox| sandbox.core.aurum_tracker_project().call_clear_stale_references(&mut sandbox.store))
     }
 
     /// The same for few runs and short ones. A failure is worth a warning and no more: another run is about to start.

@@ -17,8 +17,9 @@ const TAGS: usize = 1_000;
 /// How often to look at most.
 const PAUSE: Duration = Duration::from_secs(60 * 60);
 
-/// Starts git in the background if there is much to pack, unless the user's settings forbid it. Never fails: all is right without it.
-pub(crate) fn tidy(root: &Path) {
+/// Starts git in the background if there is much to pack, unless the user's settings forbid it; right before it calls `clear`, which lets go
+/// of what is not worth packing. Never fails: all is right without it.
+pub(crate) fn tidy(root: &Path, clear: impl FnOnce()) {
     // In a linked worktree it is a file; the main one sees to it.
     let git = root.join(".git");
     let count = |folder: &str, most: usize| fs::read_dir(git.join(folder)).map_or(0, |names| names.take(most).count());
@@ -34,6 +35,9 @@ pub(crate) fn tidy(root: &Path) {
     let limit = settings.integer("gc.auto").unwrap_or(OBJECTS);
     if limit <= 0 || settings.boolean("maintenance.auto") == Some(false) {
         return;
+    }
+    if objects > limit || loose_tags {
+        clear();
     }
     if objects > limit {
         // It asks git's own limits again, and packs references too.
@@ -85,15 +89,16 @@ mod tests {
         fill();
         let stamp = sample.root().join(".git/aurum/maintenance");
         sample.git(&["config", "gc.auto", "0"]);
-        tidy(&sample.root());
+        tidy(&sample.root(), || {});
         std::thread::sleep(Duration::from_millis(300));
         assert!(folder.join("0").exists());
         sample.git(&["config", "--unset", "gc.auto"]);
         fs::remove_file(&stamp).unwrap();
-        tidy(&sample.root());
-        assert!(packed(&sample));
+        let mut cleared = false;
+        tidy(&sample.root(), || cleared = true);
+        assert!(cleared && packed(&sample));
         fill();
-        tidy(&sample.root());
+        tidy(&sample.root(), || {});
         std::thread::sleep(Duration::from_millis(300));
         assert!(folder.join("0").exists(), "it was done within the hour");
     }
@@ -101,7 +106,7 @@ mod tests {
     #[test]
     fn little_is_left_as_it_is() {
         let sample = Sample::with(&[("a", "1")]);
-        tidy(&sample.root());
+        tidy(&sample.root(), || {});
         assert!(!sample.root().join(".git/aurum").exists());
     }
 }

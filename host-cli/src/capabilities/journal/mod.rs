@@ -25,6 +25,7 @@ mod registry;
 mod tests;
 mod writer;
 
+pub use self::registry::quiet;
 pub use self::writer::Writer;
 
 /// The longest piece that is handed over at once.

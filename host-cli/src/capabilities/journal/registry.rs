@@ -41,6 +41,22 @@ pub(super) fn registered(key: Key) -> Option<Arc<Held>> {
     if *process == std::process::id() { held.upgrade() } else { None }
 }
 
+/// Ends the threads that look after this process's journals, once what was appended is on stable storage. The next append starts one
+/// again where it is needed.
+///
+/// To be called before a fork: Python warns of forks of a process with several threads, and nobody asked for ours.
+pub fn quiet() {
+    let held: Vec<Arc<Held>> = match registry() {
+        Some(registry) => {
+            let all = registry.iter().flatten();
+            let own = all.filter(|(_, (process, _))| *process == std::process::id());
+            own.filter_map(|(_, (_, held))| held.upgrade()).collect()
+        }
+        None => return,
+    };
+    held.iter().for_each(|held| held.quiet());
+}
+
 pub(super) fn register(key: Key, held: &Arc<Held>) {
     if let Some(mut registry) = registry() {
         let registry = registry.get_or_insert_default();

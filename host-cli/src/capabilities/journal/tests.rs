@@ -375,7 +375,7 @@ fn the_end_of_a_burst_is_synced_though_no_call_comes() {
     }
     assert_eq!(writer.held.state().unsynced, 3);
     let patience = std::time::Instant::now();
-    while writer.held.state().watched {
+    while writer.held.state().watcher.is_some() {
         assert!(patience.elapsed() < std::time::Duration::from_secs(30));
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
@@ -383,7 +383,20 @@ fn the_end_of_a_burst_is_synced_though_no_call_comes() {
     // The first call after a pause syncs by itself.
     writer.append(b"x").unwrap();
     writer.append(b"x").unwrap();
-    assert!(writer.held.state().watched, "the next burst is waited for as well");
+    assert!(writer.held.state().watcher.is_some(), "the next burst is waited for as well");
+}
+
+#[test]
+fn the_thread_can_be_ended_at_any_time() {
+    let (_folder, journals) = journals();
+    let writer = journals.create(ID).unwrap();
+    for _ in 0..3 {
+        writer.append(b"x").unwrap();
+        assert!(writer.held.state().watcher.is_some());
+        // All journals' would be those of other tests as well.
+        writer.held.quiet();
+        assert!(writer.held.state().watcher.is_none() && writer.held.state().unsynced == 0);
+    }
 }
 
 #[test]

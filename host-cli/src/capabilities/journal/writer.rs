@@ -4,8 +4,9 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
 
 use rustix::time::{ClockId, clock_gettime};
@@ -19,6 +20,7 @@ use crate::capabilities::{Error, Result};
 
 /// What may be lost to a power cut, in time and in bytes.
 pub(super) const SYNC_AFTER_MILLISECONDS: i64 = 1000;
+const SYNC_AFTER: Duration = Duration::from_millis(SYNC_AFTER_MILLISECONDS.unsigned_abs());
 pub(super) const SYNC_AFTER_BYTES: u64 = 64 << 10;
 
 /// The right to write a journal. The journal is held until the last writer of it in this process is dropped.
@@ -68,8 +70,8 @@ pub(super) struct State {
     pub(super) file: File,
     pub(super) unsynced: u64,
     pub(super) synced_at: i64,
-    /// Whether a thread will sync what no call does.
-    pub(super) watched: bool,
+    /// The thread that will sync what no call does.
+    pub(super) watcher: Option<Watcher>,
     /// Whether it does so right now.
     syncing: bool,
     /// Whether the folders on the way are known to be on stable storage.
@@ -95,7 +97,7 @@ impl Held {
                 file,
                 unsynced: 0,
                 synced_at: milliseconds(),
-                watched: false,
+                watcher: None,
                 syncing: false,
                 name_synced: false,
                 let_go: false,
@@ -130,9 +132,9 @@ impl Held {
             if let Err(error) = self.flush(&mut state, now) {
                 state.sync_failure = Some(error);
             }
-        } else if !state.watched {
+        } else if state.watcher.is_none() {
             // Without a thread it is as it would be without this: the next call or the system does it.
-            state.watched = watch(self.own.clone()).is_ok();
+            state.watcher = watch(self.own.clone()).ok();
         }
         Ok(())
     }
@@ -141,7 +143,9 @@ impl Held {
     fn settle(&self) -> bool {
         let mut state = self.state();
         if state.unsynced == 0 {
-            state.watched = false;
+            // In the meantime there may be another.
+            let is_own = |watcher: &Watcher| watcher.thread.thread().id() == thread::current().id();
+            drop(state.watcher.take_if(|watcher| is_own(watcher)));
             return false;
         }
         let now = milliseconds();
@@ -157,6 +161,22 @@ impl Held {
             state.sync_failure = state.sync_failure.take().or(synced.err());
         }
         true
+    }
+
+    /// Ends the thread, after what it was there for.
+    pub(super) fn quiet(&self) {
+        let watcher = self.state().watcher.take();
+        if let Some(Watcher { stop, thread }) = watcher {
+            drop(stop);
+            // It does not panic, and if it did, that would be no reason to.
+            let _ = thread.join();
+        }
+        let mut state = self.state();
+        if state.unsynced > 0
+            && let Err(error) = self.flush(&mut state, milliseconds())
+        {
+            state.sync_failure = Some(error);
+        }
     }
 
     /// Cuts off what little of an append fitted; on a file of one writer that is its very end.
@@ -254,19 +274,26 @@ impl State {
     }
 }
 
-/// Starts a thread that syncs the end of a burst. It touches nothing but the journal, and a forked child, which is without it, has
-/// a journal of its own.
-fn watch(held: Weak<Held>) -> io::Result<()> {
+/// A thread that syncs the end of a burst, and goes once its other end is dropped.
+#[derive(Debug)]
+pub(super) struct Watcher {
+    stop: mpsc::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+/// Starts one. It touches nothing but the journal, and a forked child, which is without it, has a journal of its own.
+fn watch(held: Weak<Held>) -> io::Result<Watcher> {
+    let (stop, stopped) = mpsc::channel();
     let live = move || {
-        loop {
-            thread::sleep(Duration::from_millis(SYNC_AFTER_MILLISECONDS.unsigned_abs()));
+        while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(SYNC_AFTER) {
             match held.upgrade() {
                 Some(held) if held.settle() => {}
                 _ => return,
             }
         }
     };
-    thread::Builder::new().name("aurum-journal".to_owned()).stack_size(128 << 10).spawn(live).map(drop)
+    let thread = thread::Builder::new().name("aurum-journal".to_owned()).stack_size(128 << 10).spawn(live)?;
+    Ok(Watcher { stop, thread })
 }
 
 /// Copies a journal to a new file of the folder, which is locked and on stable storage; it has no name of a journal yet.

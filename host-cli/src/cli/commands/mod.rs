@@ -37,9 +37,12 @@ pub(crate) fn dispatch(args: &Args, ui: &mut Ui<'_>) -> Result<()> {
         Command::Data(args) => data::data(ui, &project(&folder)?, args),
         Command::Metrics(args) => {
             let root = project(&folder)?;
-            let shown = at(&root, ui, |ui, tracker| metrics::metrics(ui, tracker, args));
-            tidying::tidy(&root);
-            shown
+            at(&root, ui, |ui, tracker| {
+                let shown = metrics::metrics(ui, tracker, args);
+                // Runs leave their references: removing one can cost as much as removing all.
+                tidying::tidy(&root, || drop(tracker.clear_stale_references()));
+                shown
+            })
         }
         Command::Show(args) => at(&project(&folder)?, ui, |ui, tracker| show::show(ui, tracker, args)),
         Command::Load(args) => at(&project(&folder)?, ui, |ui, tracker| load::load(ui, tracker, args)),
@@ -57,7 +60,7 @@ pub(crate) fn dispatch(args: &Args, ui: &mut Ui<'_>) -> Result<()> {
         Command::Gc(args) => {
             let root = project(&folder)?;
             at(&root, ui, |ui, tracker| gc::gc(ui, tracker, args))?;
-            tidying::tidy(&root);
+            tidying::tidy(&root, || {});
             Ok(())
         }
         Command::Verify(args) => at(&project(&folder)?, ui, |ui, tracker| verify::verify(ui, tracker, args)),
