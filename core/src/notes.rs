@@ -34,6 +34,21 @@ pub struct Statement {
     /// Whether the experiment is removed, and so no longer listed wherever the notes go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub removed: Option<bool>,
+    /// Of an archive: whether it was taken apart, so that its experiments have tags wherever the notes go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unfolded: Option<bool>,
+}
+
+impl Statement {
+    /// That an experiment is removed, or is not.
+    pub fn removed(removed: bool) -> Self {
+        Self { removed: Some(removed), ..Self::default() }
+    }
+
+    /// That an archive was taken apart, or is one again.
+    pub fn unfolded(unfolded: bool) -> Self {
+        Self { unfolded: Some(unfolded), ..Self::default() }
+    }
 }
 
 /// The statements there are, by commit, in the order of their times. Lines that are no statement are passed over.
@@ -78,12 +93,25 @@ pub(crate) fn read_at(ports: &Ports, root: &str) -> Result<BTreeMap<ObjectId, Ve
 /// # Errors
 /// As [`read`].
 pub fn removals(ports: &Ports) -> Result<BTreeMap<ObjectId, String>> {
-    let removal = |statements: &[Statement]| {
-        let of_removal = statements.iter().filter_map(|statement| Some((&statement.at, !statement.removed?)));
-        of_removal.max().filter(|(_, kept)| !kept).map(|(at, _)| at.clone())
+    said(ports, |statement| statement.removed)
+}
+
+/// The commits of archives that were taken apart. Of two statements of the same millisecond, the one that keeps the archive holds.
+///
+/// # Errors
+/// As [`read`].
+pub fn unfolded(ports: &Ports) -> Result<BTreeSet<ObjectId>> {
+    Ok(said(ports, |statement| statement.unfolded)?.into_keys().collect())
+}
+
+/// The commits of which the latest statement on a matter is that it is so, each with its time.
+fn said(ports: &Ports, matter: impl Fn(&Statement) -> Option<bool>) -> Result<BTreeMap<ObjectId, String>> {
+    let latest = |statements: &[Statement]| {
+        let on_it = statements.iter().filter_map(|statement| Some((&statement.at, !matter(statement)?)));
+        on_it.max().filter(|(_, denied)| !denied).map(|(at, _)| at.clone())
     };
     let statements = read(ports)?.into_iter();
-    Ok(statements.filter_map(|(commit, statements)| Some((commit, removal(&statements)?))).collect())
+    Ok(statements.filter_map(|(commit, statements)| Some((commit, latest(&statements)?))).collect())
 }
 
 /// The commits that are removed, as [`removals`] has them.
@@ -228,8 +256,8 @@ mod tests {
     use super::*;
     use crate::testing::World;
 
-    const REMOVED: Statement = Statement { at: String::new(), removed: Some(true) };
-    const KEPT: Statement = Statement { at: String::new(), removed: Some(false) };
+    const REMOVED: Statement = Statement { at: String::new(), removed: Some(true), unfolded: None };
+    const KEPT: Statement = Statement { at: String::new(), removed: Some(false), unfolded: None };
 
     #[test]
     fn the_latest_statement_holds() {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -145,6 +146,36 @@ def test_removals_and_archives_reach_every_clone(lab: Lab) -> None:
         said = clone.git("notes", "--ref=aurum", "show", f"au/{c}")
         assert '"x":1' in said and '"y":1' in said
     lab.fsck(one, two)
+
+
+def test_an_archive_that_is_taken_apart_is_so_in_every_clone(lab: Lab) -> None:
+    one, two = lab.first, lab.clone("two")
+    a, b = record(one), record(one)
+    one.au("archive").ok()
+    sent = json.loads(one.au("push", "--json").ok().stdout)
+    assert (sent["archives"], sent["experiments"], sent["notes"]) == (1, 0, False)
+    assert sent["data"] is None, "there are no models"
+    came = json.loads(two.au("pull", "--json").ok().stdout)
+    assert (came["archives"], came["experiments"]) == (1, 2)
+    one.au("archive", "--undo").ok()
+    one.au("push").ok()
+    tags = {f"refs/tags/au/{a}", f"refs/tags/au/{b}"}
+    assert {name for name in lab.refs() if name.startswith(("refs/tags", "refs/aurum"))} == tags
+    # Who does not know yet brings it back to nobody.
+    two.au("push").ok()
+    three = lab.clone("three")
+    three.au("pull").ok()
+    for clone in (two, three, one):
+        clone.au("pull").ok()
+        assert clone.git("for-each-ref", "refs/aurum/archive") == ""
+        assert {row["id"] for row in clone.rows()} == {a, b} and len(clone.tags()) == 2
+    # Folded once more it is the same archive, and one again everywhere.
+    two.au("archive").ok()
+    two.au("push").ok()
+    for clone in (one, three):
+        clone.au("pull").ok()
+        assert clone.tags() == [] and {row["id"] for row in clone.rows()} == {a, b}
+    lab.fsck(one, two, three)
 
 
 def fold(env: AuEnv, *ids: str) -> str:

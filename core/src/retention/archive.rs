@@ -13,10 +13,11 @@ use super::{MOST, drop_it, guard, make, settle, targets};
 use crate::catalogue::{self, members};
 use crate::error::{Failure, FailureKind, PortError, Result};
 use crate::history;
+use crate::notes::{self, Statement};
 use crate::ports::{CommitPlan, Identity, Location, ObjectId, Ports, Reference, ReferenceChange, Signature};
 use crate::query::Request;
 use crate::record::Status;
-use crate::{digest, layout, notes, project, time};
+use crate::{digest, layout, project, time};
 
 /// Experiments in one archive at most.
 const LARGEST: usize = 1_000;
@@ -143,6 +144,10 @@ fn fold(ports: &Ports, month: &str, members: &[Member<'_>]) -> Result<String> {
         },
         message: format!("Experiments of {month}: {}\n", members.len()),
     })?;
+    if notes::unfolded(ports)?.contains(&commit) {
+        // Before there is one, which the next pull would take apart.
+        notes::state(ports, std::slice::from_ref(&commit), &Statement::unfolded(false))?;
+    }
     match ports.repository_edit.set_reference(&name, None, &commit, true) {
         // Somebody folds the same, or did and died before it was on stable storage.
         Err(PortError::Conflict(_)) if catalogue::reference(ports, &name)?.as_ref() == Some(&commit) => {
@@ -187,55 +192,83 @@ fn digits(list: &[u8]) -> String {
     digest::hexadecimal(&Sha256::digest(list)[..DIGITS / 2])
 }
 
-/// Gives every archived experiment its tag again, and lets go of the archives, each in the moment in which the tags are there. Of a
-/// removed one nothing is kept that the trash does not have.
+/// Gives every archived experiment its tag again, and lets go of the archives. Of a removed one nothing is kept that the trash does
+/// not have. Other clones learn of it by the notes.
 ///
 /// # Errors
 /// When an archive can't be read, and when a capability fails: then each experiment still is held.
 pub fn undo(ports: &Ports) -> Result<Folded> {
     project::require(ports)?;
-    let mut folded = Folded::default();
+    let (mut folded, mut gone) = (Folded::default(), Vec::new());
     for archive in catalogue::references(ports, layout::ARCHIVE)? {
-        let members = members(ports, &archive)?;
-        let (mut made, mut stays) = (0, false);
-        settle(ports, &mut || {
-            (made, stays) = (0, false);
-            if catalogue::reference(ports, &archive.name)?.as_ref() != Some(&archive.target) {
-                return Ok(Vec::new());
-            }
-            // What the notes say now has to hold when the archive goes.
-            let said = catalogue::reference(ports, layout::NOTES)?;
-            let removed = notes::removed(ports)?;
-            let tags = targets(ports, layout::TAGS)?;
-            let mut changes = Vec::new();
-            for (id, commit) in members.iter().filter(|(_, commit)| !removed.contains(commit)) {
-                let name = format!("{}{id}", layout::TAGS);
-                match tags.get(id) {
-                    None => changes.push(make(name, commit)),
-                    Some(there) if there == commit => changes.push(guard(name, commit)),
-                    // Its tag has a newer commit: without this archive nothing would hold the earlier one.
-                    Some(_) => stays = true,
-                }
-            }
-            made = changes.iter().filter(|change| change.expected.is_none()).count() as u64;
-            if stays {
-                changes.retain(|change| change.expected.is_none());
-                return Ok(changes);
-            }
-            changes.push(ReferenceChange { name: layout::NOTES.to_owned(), expected: said.clone(), target: said });
-            changes.push(drop_it(archive.name.clone(), &archive.target));
-            Ok(changes)
-        })?;
-        if stays {
+        let (made, went) = take_apart(ports, &archive)?;
+        folded.experiments += made;
+        if went {
+            gone.push(archive.target);
+            folded.archives.push(archive.name);
+        } else {
             let message =
                 format!("The archive `{}` stays: it has earlier versions of experiments that have a tag", archive.name);
             ports.progress.warn(&message, &[]);
-        } else {
-            folded.archives.push(archive.name);
         }
-        folded.experiments += made;
     }
+    notes::state(ports, &gone, &Statement::unfolded(true))?;
     Ok(folded)
+}
+
+/// Takes apart the archives of which another clone has said that they were. Answers their commits.
+///
+/// # Errors
+/// As [`undo`].
+pub(crate) fn take_apart_as_said(ports: &Ports) -> Result<BTreeSet<ObjectId>> {
+    let said = notes::unfolded(ports)?;
+    if !said.is_empty() {
+        for archive in catalogue::references(ports, layout::ARCHIVE)? {
+            if said.contains(&archive.target) {
+                take_apart(ports, &archive)?;
+            }
+        }
+    }
+    Ok(said)
+}
+
+/// Gives the experiments of an archive their tags, and lets go of it in the moment in which these are there. Answers how many tags
+/// were made, and whether it is gone: it stays where it alone holds an earlier version of an experiment.
+fn take_apart(ports: &Ports, archive: &Reference) -> Result<(u64, bool)> {
+    let members = members(ports, archive)?;
+    let (mut made, mut stays) = (0, false);
+    settle(ports, &mut || {
+        (made, stays) = (0, false);
+        if catalogue::reference(ports, &archive.name)?.as_ref() != Some(&archive.target) {
+            return Ok(Vec::new());
+        }
+        // What the notes say now has to hold when the archive goes.
+        let said = catalogue::reference(ports, layout::NOTES)?;
+        let removed = notes::removed(ports)?;
+        let tags = targets(ports, layout::TAGS)?;
+        let mut changes = Vec::new();
+        for (id, commit) in members.iter().filter(|(_, commit)| !removed.contains(commit)) {
+            let name = format!("{}{id}", layout::TAGS);
+            match tags.get(id) {
+                None => changes.push(make(name, commit)),
+                // It is on that commit, or on one of a run that went on from there, which holds it.
+                Some(there) if there == commit || ports.exchange.descends(there, commit)? => {
+                    changes.push(guard(name, there));
+                }
+                // Without this archive nothing would hold the earlier one.
+                Some(_) => stays = true,
+            }
+        }
+        made = changes.iter().filter(|change| change.expected.is_none()).count() as u64;
+        if stays {
+            changes.retain(|change| change.expected.is_none());
+            return Ok(changes);
+        }
+        changes.push(ReferenceChange { name: layout::NOTES.to_owned(), expected: said.clone(), target: said });
+        changes.push(drop_it(archive.name.clone(), &archive.target));
+        Ok(changes)
+    })?;
+    Ok((made, !stays))
 }
 
 /// Warns where there are so many tags that git itself gets slow.

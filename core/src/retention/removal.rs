@@ -148,7 +148,7 @@ pub fn remove(ports: &Ports, ids: &[String]) -> Result<Vec<String>> {
     // All commits of it, or an archive would bring back an earlier one.
     let unsaid = chosen.values().filter(|holding| holding.removed.is_none());
     let unsaid: Vec<String> = unsaid.flat_map(|holding| holding.commits().into_iter().cloned()).collect();
-    notes::state(ports, &unsaid, &Statement { removed: Some(true), ..Statement::default() })?;
+    notes::state(ports, &unsaid, &Statement::removed(true))?;
     // Who was bringing them back at that moment may have had the trash let go of them. From here on nobody has.
     discard(ports, &commits)?;
     Ok(chosen.into_keys().collect())

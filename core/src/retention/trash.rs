@@ -94,7 +94,7 @@ pub fn restore(ports: &Ports, selector: &str) -> Result<Vec<String>> {
         tag(ports, some)?;
     }
     let all = chosen.iter().flat_map(|(_, holding)| holding.commits().into_iter().cloned());
-    notes::state(ports, &all.collect::<Vec<_>>(), &Statement { removed: Some(false), ..Statement::default() })?;
+    notes::state(ports, &all.collect::<Vec<_>>(), &Statement::removed(false))?;
     for some in commits.chunks(MOST) {
         release(ports, some)?;
     }

@@ -14,7 +14,7 @@ use crate::{catalogue, layout};
 pub(super) struct Parcel {
     /// The last part of its name.
     pub(super) name: String,
-    commit: ObjectId,
+    pub(super) commit: ObjectId,
     /// Ids and commits.
     pub(super) members: Vec<(String, ObjectId)>,
 }

@@ -69,7 +69,10 @@ fn bring(ports: &Ports, remote: &str, incoming: &Incoming<'_>, pulled: &mut Pull
     }
     let before = known(ports)?;
     let parcels = parcel::fetch(ports, remote, &news, incoming, &mut pulled.failures)?;
-    let parcels = parcel::keep(ports, remote, parcels, &mut pulled.failures)?;
+    let mut parcels = parcel::keep(ports, remote, parcels, &mut pulled.failures)?;
+    // One that has just come too: its experiments may have their tags nowhere yet.
+    let apart = archive::take_apart_as_said(ports)?;
+    parcels.retain(|parcel| !apart.contains(&parcel.commit));
     pulled.archives = parcels.len() as u64;
 
     let removed = notes::removed(ports)?;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::news::News;
+use super::parcel::Parcel;
 use super::{BATCH, DataOutcome, Incoming, MANY, PATIENCE, Request, cargo, choice, note, opinion, parcel, words};
 use crate::catalogue::{self, Saved};
 use crate::error::{Failure, FailureKind, Result};
@@ -103,6 +104,8 @@ struct Plan {
     notes: Option<Update>,
     /// Names below the folder of tags that are here and are not to be sent.
     held_back: Vec<String>,
+    /// Archives that are there, and were taken apart.
+    apart: Vec<Parcel>,
 }
 
 impl Sending<'_> {
@@ -126,6 +129,7 @@ impl Sending<'_> {
             return Ok(there.is_some());
         }
         self.take_away(&plan, &news, &there.unwrap_or_default(), pushed)?;
+        self.take_apart(&plan.apart, pushed)?;
         Ok(true)
     }
 
@@ -134,6 +138,9 @@ impl Sending<'_> {
         // Without its notes nothing is sent: what was removed there would come back.
         opinion::take(self.ports, self.remote, news.notes.as_deref(), incoming)?;
         let parcels = parcel::fetch(self.ports, self.remote, news, incoming, &mut pushed.failures)?;
+        let unfolded = notes::unfolded(self.ports)?;
+        let (apart, parcels): (Vec<_>, Vec<_>) =
+            parcels.into_iter().partition(|parcel| unfolded.contains(&parcel.commit));
         let archived_there = parcels.into_iter().flat_map(|parcel| parcel.members).collect();
         let selected: Vec<Saved> = catalogue::saved(self.ports)?
             .into_iter()
@@ -142,7 +149,9 @@ impl Sending<'_> {
         let other = |saved: &&Saved| news.tags.get(&saved.id).is_some_and(|theirs| *theirs != saved.commit);
         let other: Vec<&str> = selected.iter().filter(other).map(|saved| saved.id.as_str()).collect();
         super::fetch_apart(self.ports, self.remote, &other, incoming)?;
-        let plan = self.plan(news, &archived_there, &selected, pushed)?;
+        let mut plan = self.plan(news, &archived_there, &selected, pushed)?;
+        plan.archives.retain(|archive| archive.target.as_ref().is_none_or(|commit| !unfolded.contains(commit)));
+        plan.apart = apart;
         Ok((selected, plan))
     }
 
@@ -298,6 +307,33 @@ impl Sending<'_> {
             pushed.removed += delivery.done;
             for failure in words::refused(self.remote, &delivery) {
                 note(&mut pushed.failures, failure);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes archives away there that were taken apart, each once all that it holds is there without it.
+    fn take_apart(&self, apart: &[Parcel], pushed: &mut Pushed) -> Result<()> {
+        if apart.is_empty() {
+            return Ok(());
+        }
+        let removed = notes::removed(self.ports)?;
+        let there = News::ask(self.ports, self.remote)?;
+        for Parcel { name, commit, members } in apart {
+            let mut needless = true;
+            for (id, held) in members.iter().filter(|(_, held)| !removed.contains(held)) {
+                needless = needless
+                    && match there.tags.get(id) {
+                        Some(tag) => tag == held || self.ports.exchange.descends(tag, held)?,
+                        None => false,
+                    };
+            }
+            if needless && there.archives.get(name) == Some(commit) {
+                let name = format!("{}{name}", layout::ARCHIVE);
+                let delivery = self.update(&[Update { name, target: None, expected: Some(commit.clone()) }])?;
+                for failure in words::refused(self.remote, &delivery) {
+                    note(&mut pushed.failures, failure);
+                }
             }
         }
         Ok(())

@@ -13,6 +13,7 @@ use crate::error::{FailureKind, Result};
 use crate::layout;
 use crate::notes::{self, Statement};
 use crate::ports::{CommitPlan, Ports, Signature};
+use crate::retention;
 use crate::testing::World;
 
 const A: &str = "acfdf6cd-1f1a-4929-b036-7b0a5399b0c6";
@@ -72,6 +73,9 @@ fn fold(world: &World, ids: &[&str]) {
         return;
     }
     let (name, commit) = archive(world, &members);
+    if notes::unfolded(&world.ports()).unwrap().contains(&commit) {
+        notes::state(&world.ports(), std::slice::from_ref(&commit), &Statement::unfolded(false)).unwrap();
+    }
     world.set_ref(&name, &commit);
     let names: Vec<String> = members.keys().map(|id| tag(id)).collect();
     world.ports().repository_edit.remove_references(&names).unwrap();
@@ -80,7 +84,7 @@ fn fold(world: &World, ids: &[&str]) {
 /// States that an experiment is removed, or is not, as `au rm` and its opposite do.
 fn state(world: &World, id: &str, commit: &str, removed: bool) {
     let ports = world.ports();
-    let statement = Statement { removed: Some(removed), ..Statement::default() };
+    let statement = Statement::removed(removed);
     notes::state(&ports, &[commit.to_owned()], &statement).unwrap();
     let trash = format!("{}{id}", layout::TRASH);
     if removed {
@@ -205,6 +209,22 @@ fn what_is_archived_in_one_clone_is_so_in_all() {
     assert_eq!(saved(&two), saved(&one));
     assert!(saved(&two)[0].archived);
     assert_eq!(send(&two, &[]).unwrap().removed, 0);
+
+    // Taken apart in one, it is so in all; and folded once more, it is one again.
+    assert_eq!(retention::archive::undo(&two.ports()).unwrap().experiments, 1);
+    assert_eq!(send(&two, &[]).unwrap().experiments, 1);
+    let archives = |world: &World| catalogue::references(&world.ports(), layout::ARCHIVE).unwrap().len();
+    assert_eq!((archives(&hub), hub.reference(&tag(A))), (0, two.reference(&tag(A))));
+    // Who has it still does not bring it back.
+    assert_eq!(send(&one, &[]).unwrap().archives, 0);
+    assert_eq!(archives(&hub), 0);
+    let pulled = bring(&one).unwrap();
+    assert_eq!((pulled.experiments, pulled.removed, archives(&one)), (0, 0, 0));
+    assert_eq!(one.reference(&tag(A)), two.reference(&tag(A)));
+    fold(&one, &[A]);
+    send(&one, &[]).unwrap();
+    bring(&two).unwrap();
+    assert_eq!((archives(&two), two.reference(&tag(A)), archives(&hub)), (1, None, 1));
 }
 
 #[test]
@@ -334,6 +354,7 @@ enum Step {
     Remove(u8),
     Restore(u8),
     Fold(u8, u8),
+    Undo,
     GoOn(u8),
     Push,
     PushSome(u8),
@@ -346,6 +367,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0u8..12).prop_map(Step::Remove),
         1 => (0u8..12).prop_map(Step::Restore),
         1 => (0u8..12, 0u8..12).prop_map(|(a, b)| Step::Fold(a, b)),
+        1 => Just(Step::Undo),
         1 => (0u8..12).prop_map(Step::GoOn),
         2 => Just(Step::Push),
         1 => (0u8..12).prop_map(Step::PushSome),
@@ -388,6 +410,7 @@ fn act(clones: &[World], at: usize, step: &Step) {
                 [pick(*a), pick(*b)].into_iter().flatten().map(|saved| saved.id.as_str()).collect();
             fold(world, &ids.into_iter().collect::<Vec<_>>());
         }
+        Step::Undo => drop(retention::archive::undo(&world.ports()).unwrap()),
         // Only the clone in which it ran can go on with a run.
         Step::GoOn(number) => {
             let id = name(at, *number);

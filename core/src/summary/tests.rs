@@ -140,7 +140,7 @@ proptest! {
                 },
                 Act::Remove(at) if !tagged.is_empty() => {
                     let (_, commit) = tagged.remove(at % tagged.len());
-                    notes::state(&world.ports(), &[commit], &Statement { removed: Some(true), ..Statement::default() }).unwrap();
+                    notes::state(&world.ports(), &[commit], &Statement::removed(true)).unwrap();
                 }
                 Act::DropTag(at) if !tagged.is_empty() => {
                     let (id, _) = tagged.remove(at % tagged.len());

@@ -24,6 +24,9 @@ pub(crate) struct GcArgs {
     /// Do it
     #[arg(short, long, visible_alias = "force")]
     yes: bool,
+    /// Tell what would be cleared, and change nothing, as without `--yes`
+    #[arg(short = 'n', long, conflicts_with = "yes")]
+    dry_run: bool,
     /// Remove all experiments but the N newest
     #[arg(long, value_name = "N")]
     keep_last: Option<u32>,

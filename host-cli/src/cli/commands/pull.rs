@@ -1,9 +1,11 @@
 use std::io::{self, Write};
 
-use super::push::{absent, cargo, has_travelled};
+use serde_json::{Value, json};
+
+use super::push::{absent, cargo, data_to_json, has_travelled};
 use crate::cli::args::EXIT_STATUS;
-use crate::cli::render::escape;
 use crate::cli::render::size::count;
+use crate::cli::render::{escape, json};
 use crate::cli::ui::Ui;
 use crate::cli::{Error, Result};
 use crate::{Pulled, ShareRequest, Tracker};
@@ -23,6 +25,9 @@ pub(crate) struct PullArgs {
     /// Leave models and data where they are
     #[arg(long)]
     no_data: bool,
+    /// Print a JSON object of what came
+    #[arg(long)]
+    json: bool,
 }
 
 fn examples() -> String {
@@ -47,7 +52,11 @@ impl PullArgs {
 pub(crate) fn pull(ui: &mut Ui<'_>, tracker: &mut Tracker, args: &PullArgs) -> Result<()> {
     let request = ShareRequest { remote: args.remote.clone(), words: Vec::new(), condition: None, data: !args.no_data };
     let pulled = tracker.pull(&request)?;
-    show(ui.out, &pulled)?;
+    if args.json {
+        json::write_object(ui.out, &to_json(&pulled).to_string(), ui.screen.terminal)?;
+    } else {
+        show(ui.out, &pulled)?;
+    }
     absent(ui, &pulled.data, "neither here nor at");
     if pulled.failures.is_empty() { Ok(()) } else { Err(Error::Failures(pulled.failures)) }
 }
@@ -75,6 +84,14 @@ fn show(out: &mut dyn Write, pulled: &Pulled) -> io::Result<()> {
         writeln!(out, "{remote} has nothing that is not here")?;
     }
     Ok(())
+}
+
+fn to_json(pulled: &Pulled) -> Value {
+    let Pulled { remote, experiments, moved, archives, removed, notes, data, failures: _ } = pulled;
+    json!({
+        "remote": remote, "experiments": experiments, "moved": moved, "archives": archives, "removed": removed,
+        "notes": notes, "data": data_to_json(data),
+    })
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 use std::io::{self, Write};
 
+use serde_json::{Value, json};
+
 use crate::cli::args::EXIT_STATUS;
-use crate::cli::render::escape;
 use crate::cli::render::size::{bytes, count};
+use crate::cli::render::{escape, json};
 use crate::cli::ui::Ui;
 use crate::cli::{Error, Result};
 use crate::{DataOutcome, Freight, LeftBehind, Pushed, ShareRequest, Tracker};
@@ -30,6 +32,9 @@ pub(crate) struct PushArgs {
     /// Leave models and data here
     #[arg(long)]
     no_data: bool,
+    /// Print a JSON object of what was sent
+    #[arg(long)]
+    json: bool,
 }
 
 fn examples() -> String {
@@ -65,7 +70,11 @@ pub(crate) fn push(ui: &mut Ui<'_>, tracker: &mut Tracker, args: &PushArgs) -> R
         data: !args.no_data,
     };
     let pushed = tracker.push(&request)?;
-    show(ui.out, &pushed)?;
+    if args.json {
+        json::write_object(ui.out, &to_json(&pushed).to_string(), ui.screen.terminal)?;
+    } else {
+        show(ui.out, &pushed)?;
+    }
     if let DataOutcome::LeftBehind(LeftBehind { objects, bytes: size }) = pushed.data {
         let stay = if objects == 1 { "stays" } else { "stay" };
         let what = format!("{} of models and data, {}, {stay} on this computer", count(objects, "object"), bytes(size));
@@ -99,6 +108,25 @@ fn show(out: &mut dyn Write, pushed: &Pushed) -> io::Result<()> {
         writeln!(out, "{remote} has it all: {}", count(pushed.present, "experiment"))?;
     }
     Ok(())
+}
+
+fn to_json(pushed: &Pushed) -> Value {
+    let Pushed { remote, experiments, moved, present, archives, removed, notes, data, failures: _ } = pushed;
+    json!({
+        "remote": remote, "experiments": experiments, "moved": moved, "present": present, "archives": archives,
+        "removed": removed, "notes": notes, "data": data_to_json(data),
+    })
+}
+
+/// What became of models and data; null where nothing was to be done about them.
+pub(super) fn data_to_json(data: &DataOutcome) -> Value {
+    match data {
+        DataOutcome::None => Value::Null,
+        DataOutcome::LeftBehind(LeftBehind { objects, bytes }) => json!({ "left_behind": objects, "bytes": bytes }),
+        DataOutcome::Carried(Freight { remote, objects, bytes, absent }) => {
+            json!({ "remote": remote, "objects": objects, "bytes": bytes, "absent": absent })
+        }
+    }
 }
 
 /// A line on what went to or came from the data remote.
@@ -151,6 +179,14 @@ mod tests {
         let mut out = Vec::new();
         show(&mut out, pushed).unwrap();
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn models_and_data_have_a_form_for_programs() {
+        let stays = DataOutcome::LeftBehind(LeftBehind { objects: 2, bytes: 9 });
+        assert_eq!(data_to_json(&stays), json!({ "left_behind": 2, "bytes": 9 }));
+        assert_eq!(data_to_json(&DataOutcome::None), Value::Null);
+        assert_eq!(to_json(&pushed())["remote"], "origin");
     }
 
     #[test]
