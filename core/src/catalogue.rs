@@ -2,7 +2,7 @@
 
 use crate::error::{Failure, FailureKind, Result};
 use crate::id::{self, Key};
-use crate::ports::{Location, Ports, Reference};
+use crate::ports::{Location, ObjectId, Ports, Reference};
 use crate::{digest, layout, notes};
 
 /// References asked for at once.
@@ -87,8 +87,7 @@ impl Index {
 
     /// The bytes of its commit's name.
     pub fn commit(&self, at: usize) -> &[u8] {
-        let entry = &self.entries[at];
-        &entry.commit[..entry.length.into()]
+        self.entries[at].name()
     }
 
     /// Where an experiment stands.
@@ -103,6 +102,11 @@ impl Index {
 }
 
 impl Entry {
+    /// The bytes of its commit's name.
+    fn name(&self) -> &[u8] {
+        &self.commit[..self.length.into()]
+    }
+
     /// None where the texts are no id or no object's name.
     fn parse(id: &str, commit: &str, archived: bool) -> Option<Self> {
         let id = Key::parse(id)?;
@@ -129,6 +133,7 @@ pub fn index(ports: &Ports) -> Result<Index> {
     entries.extend(archived(ports)?.iter().filter_map(|(id, commit)| Entry::parse(id, commit, true)));
     // A tag says it better than an archive: a run that was taken for dead and went on has a newer commit.
     entries.sort_by_key(|entry| (entry.id, entry.archived));
+    newest_first(ports, &mut entries)?;
     entries.dedup_by_key(|entry| entry.id);
     let mut index = Index { entries };
     if !removed.is_empty() {
@@ -137,6 +142,32 @@ pub fn index(ports: &Ports) -> Result<Index> {
         index.entries.retain(|_| kept.next().unwrap_or(true));
     }
     Ok(index)
+}
+
+/// Of an experiment that several archives have by other commits, the one that goes on from the others counts.
+fn newest_first(ports: &Ports, entries: &mut [Entry]) -> Result<()> {
+    let mut first = 0;
+    for at in 1..entries.len() {
+        if entries[first].id != entries[at].id {
+            first = at;
+        } else if entries[first].archived && entries[first].commit != entries[at].commit {
+            let [before, after] = [first, at].map(|at| digest::hexadecimal(entries[at].name()));
+            if ports.exchange.descends(&after, &before)? {
+                entries.swap(first, at);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Puts the newest of an experiment's archived commits at the end: the one that goes on from the others.
+pub(crate) fn newest_last(ports: &Ports, commits: &mut [ObjectId]) -> Result<()> {
+    for at in 1..commits.len() {
+        if ports.exchange.descends(&commits[at - 1], &commits[at])? {
+            commits.swap(at - 1, at);
+        }
+    }
+    Ok(())
 }
 
 /// The experiments that have a tag, removed ones too: ids and commits.

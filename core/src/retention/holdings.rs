@@ -11,8 +11,8 @@ use crate::{catalogue, id, layout, notes};
 pub struct Holding {
     /// The commit that its tag is on.
     pub tag: Option<String>,
-    /// The commits by which archives have it: one, but for a run that went on after it had been taken for dead.
-    pub archived: BTreeSet<String>,
+    /// The commits by which archives have it: one, but for a run that went on after it had been taken for dead. The newest is the last.
+    pub archived: Vec<String>,
     /// The commit by which it can be brought back.
     pub trash: Option<String>,
     /// When it was removed, in RFC 3339; none while it is listed.
@@ -66,8 +66,12 @@ impl Archives {
 pub fn all(ports: &Ports) -> Result<BTreeMap<String, Holding>> {
     let mut holdings: BTreeMap<String, Holding> = BTreeMap::new();
     for (id, commit) in catalogue::archived(ports)? {
-        holdings.entry(id).or_default().archived.insert(commit);
+        let archived = &mut holdings.entry(id).or_default().archived;
+        if !archived.contains(&commit) {
+            archived.push(commit);
+        }
     }
+    holdings.values_mut().try_for_each(|holding| catalogue::newest_last(ports, &mut holding.archived))?;
     for (id, commit) in catalogue::tagged(ports)? {
         holdings.entry(id).or_default().tag = Some(commit);
     }

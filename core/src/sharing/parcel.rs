@@ -68,16 +68,22 @@ pub(super) fn keep(
     if parcels.is_empty() {
         return Ok(parcels);
     }
-    let mut known = archived(ports)?;
-    known.extend(catalogue::tagged(ports)?);
+    let mut known: BTreeMap<String, Vec<ObjectId>> = BTreeMap::new();
+    for (id, commit) in archived(ports)?.into_iter().chain(catalogue::tagged(ports)?) {
+        known.entry(id).or_default().push(commit);
+    }
     let mut kept = Vec::new();
     for parcel in parcels {
         let mut fits = true;
         for (id, theirs) in &parcel.members {
-            let Some(ours) = known.get(id).filter(|ours| *ours != theirs) else { continue };
+            let Some(ours) = known.get(id).filter(|ours| !ours.contains(theirs)) else { continue };
             // A run may have gone on after it was archived, or before.
-            if !ports.exchange.descends(ours, theirs)? && !ports.exchange.descends(theirs, ours)? {
-                note(failures, words::differs(remote, id, ours, theirs));
+            let mut related = false;
+            for ours in ours {
+                related |= ports.exchange.descends(ours, theirs)? || ports.exchange.descends(theirs, ours)?;
+            }
+            if !related {
+                note(failures, words::differs(remote, id, &ours[0], theirs));
                 fits = false;
             }
         }
@@ -90,13 +96,15 @@ pub(super) fn keep(
             Ok(()) | Err(PortError::Conflict(_)) => {}
             Err(error) => return Err(error.into()),
         }
-        known.extend(parcel.members.iter().cloned());
+        for (id, commit) in &parcel.members {
+            known.entry(id.clone()).or_default().push(commit.clone());
+        }
         kept.push(parcel);
     }
     Ok(kept)
 }
 
-/// What all archives here hold: commits by id.
-pub(super) fn archived(ports: &Ports) -> Result<BTreeMap<String, ObjectId>> {
+/// What all archives here hold: ids and commits. Two may have one experiment, the one as it was before the run went on.
+pub(super) fn archived(ports: &Ports) -> Result<BTreeSet<(String, ObjectId)>> {
     Ok(catalogue::archived(ports)?.into_iter().collect())
 }

@@ -85,7 +85,7 @@ fn bring(ports: &Ports, remote: &str, incoming: &Incoming<'_>, pulled: &mut Pull
             Some(ours) if ours == theirs => continue,
             Some(_) if removed.contains(theirs) => {}
             Some(ours) => other.push((id, ours, theirs)),
-            None if removed.contains(theirs) || archived.get(id) == Some(theirs) => {}
+            None if removed.contains(theirs) || archived.contains(&(id.clone(), theirs.clone())) => {}
             None => {
                 new.push((id, name));
                 continue;
@@ -201,16 +201,21 @@ fn fetch_other(
 /// Drops the tags of what was removed elsewhere, which can be brought back for a while, and of what an archive that has just come
 /// holds. Answers the ids of the former.
 fn drop_gone(ports: &Ports, removed: &BTreeSet<ObjectId>, parcels: &[parcel::Parcel]) -> Result<BTreeSet<String>> {
-    let members = parcels.iter().flat_map(|parcel| &parcel.members);
-    let archived: BTreeMap<&String, &ObjectId> = members.map(|(id, commit)| (id, commit)).collect();
+    let mut archived: BTreeMap<&String, Vec<&ObjectId>> = BTreeMap::new();
+    for (id, commit) in parcels.iter().flat_map(|parcel| &parcel.members) {
+        archived.entry(id).or_default().push(commit);
+    }
     let (mut discarded, mut folded) = (Vec::new(), Vec::new());
     for (id, commit) in catalogue::tagged(ports)? {
         if removed.contains(&commit) {
             discarded.push((id, commit));
-        } else if let Some(archived) = archived.get(&id).map(|archived| (*archived).clone()) {
+            continue;
+        }
+        for archived in archived.get(&id).into_iter().flatten() {
             // The archive may have a later commit of a run that went on.
-            if archived == commit || ports.exchange.descends(&archived, &commit)? {
-                folded.push(Tagged { id, commit, archived });
+            if **archived == commit || ports.exchange.descends(archived, &commit)? {
+                folded.push(Tagged { id, commit, archived: (*archived).clone() });
+                break;
             }
         }
     }

@@ -158,7 +158,7 @@ impl Sending<'_> {
     fn plan(
         &self,
         news: &News,
-        archived_there: &BTreeMap<String, ObjectId>,
+        archived_there: &BTreeSet<(String, ObjectId)>,
         selected: &[Saved],
         pushed: &mut Pushed,
     ) -> Result<Plan> {
@@ -168,7 +168,8 @@ impl Sending<'_> {
         // Beside a tag that was taken out of it, an archive holds the experiment still.
         let archived = parcel::archived(self.ports)?;
         for saved in selected {
-            let in_archive = |archive: &BTreeMap<String, ObjectId>| archive.get(&saved.id) == Some(&saved.commit);
+            let in_archive =
+                |archives: &BTreeSet<(String, ObjectId)>| archives.contains(&(saved.id.clone(), saved.commit.clone()));
             let name = format!("{}{}", layout::TAGS, saved.id);
             match news.tags.get(&saved.id) {
                 Some(theirs) if *theirs == saved.commit => present += 1,

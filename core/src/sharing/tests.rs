@@ -96,7 +96,7 @@ fn state(world: &World, id: &str, commit: &str, removed: bool) {
 }
 
 fn parcel_holds(ports: &Ports, id: &str) -> bool {
-    super::parcel::archived(ports).unwrap().contains_key(id)
+    super::parcel::archived(ports).unwrap().iter().any(|(held, _)| held == id)
 }
 
 fn send(world: &World, words: &[&str]) -> Result<Pushed> {
