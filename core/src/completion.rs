@@ -12,14 +12,13 @@ use crate::error::{Failure, FailureKind, PortError, Result};
 use crate::journal::event::{Ending, Event, Started};
 use crate::journal::fold::{self, State};
 use crate::journal::frame;
-use crate::output::{Folder, Origin};
 use crate::ports::{
     BlobWriter, CommitPlan, Identity, JournalEntry, JournalWriter, Location, Ports, Signature, TreeEdit,
 };
 use crate::record::Status;
 use crate::report;
 use crate::snapshot::{LeftOut, Reason};
-use crate::{catalogue, id, layout, notes};
+use crate::{catalogue, id, layout, notes, texts};
 
 /// A run that has become a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -317,24 +316,12 @@ fn write_and_close(
     ending: &Ending,
     missing: Missing,
 ) -> Result<Sealed> {
-    let mut log = Text::begin(ports)?;
-    let mut metrics = report::MetricLines::new(Text::begin(ports)?);
-    let mut folder = Folder::new();
-    let mut state = State::merge(&*ports.journal, id, &ending.children, &mut |state, moment| {
-        match &moment.event {
-            Event::Output { stream, bytes, .. } => {
-                folder.feed(Origin { process: moment.process, stream: *stream }, bytes, &mut |text| log.write(text))?;
-            }
-            Event::Measured { elapsed, measurements } => {
-                for measurement in measurements {
-                    metrics.add(&state.names, moment.process, *elapsed, measurement)?;
-                }
-            }
-            _ => {}
-        }
-        Ok(())
-    })?;
-    folder.finish(&mut |text| log.write(text))?;
+    let (mut log, mut metrics) = (Text::begin(ports)?, Text::begin(ports)?);
+    let mut take_log = |text: &[u8]| log.write(text);
+    let mut take_metrics = |text: &[u8]| metrics.write(text);
+    let (mut state, folder) =
+        texts::fold(&*ports.journal, id, &ending.children, Some(&mut take_log), Some(&mut take_metrics))?;
+    folder.finish(&mut take_log)?;
     let incomplete = || Failure::new(FailureKind::Unreadable, format!("The journal of `{id}` is not complete"));
     let mut started = state.started.take().ok_or_else(incomplete)?;
     if let Some(problem) = &ending.problem
@@ -361,7 +348,7 @@ fn write_and_close(
     }
     tree.remove(layout::EXPERIMENTS)?;
     tree.put(&layout::record(id), &blob(ports, text.as_bytes())?)?;
-    tree.put(&layout::metrics(id), &metrics.into_text().finish()?)?;
+    tree.put(&layout::metrics(id), &metrics.finish()?)?;
     tree.put(&layout::requirements(id), &blob(ports, requirements.as_bytes())?)?;
     tree.put(&layout::log(id), &log.finish()?)?;
     let (name, email) = started.identity.clone();

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::catalogue;
+use crate::catalogue::{self, Saved};
 use crate::error::{Failure, FailureKind, Result};
 use crate::id::{self, Key};
 use crate::journal::fold::State;
@@ -261,6 +261,26 @@ pub fn rows(records: &[u8], request: &Request, now: Option<u64>) -> Result<Strin
     }
     let chosen = query.select(rows.as_slice(), &mut |_, _| {})?;
     to_json(&chosen.into_iter().map(|at| &rows[at]).collect::<Vec<_>>())
+}
+
+/// What a selector names.
+pub(crate) enum Found {
+    /// A saved experiment.
+    Saved(Saved),
+    /// A run that is not saved yet: its id.
+    Unsaved(String),
+}
+
+/// The one experiment that a selector names.
+///
+/// # Errors
+/// `UnknownExperiment`, `AmbiguousExperiment`.
+pub(crate) fn find(ports: &Ports, selector: &str) -> Result<Found> {
+    let history = History::open(ports)?;
+    match history.one(ports, selector)? {
+        Entry::Saved(at) => history.saved.look(at, |summary| Found::Saved(summary.saved())),
+        Entry::Unsaved(at) => Ok(Found::Unsaved(history.unsaved[at].id.clone())),
+    }
 }
 
 /// The one saved experiment that a selector names: its record and its commit.

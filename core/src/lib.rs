@@ -77,6 +77,7 @@ mod suggest;
 pub mod summary;
 #[cfg(test)]
 pub mod testing;
+pub mod texts;
 pub mod time;
 pub mod value;
 pub mod working_tree;

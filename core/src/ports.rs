@@ -110,6 +110,12 @@ pub trait ReferenceList {
     fn next(&mut self) -> Vec<u8>;
 }
 
+/// `wit/output.wit`: where a long text goes.
+pub trait Sink: Any {
+    /// Takes the next piece.
+    fn write(&self, bytes: &[u8]) -> PortResult<()>;
+}
+
 /// `wit/repository.wit`, interface `repository`.
 pub trait Repository {
     /// Where the folder stands.
@@ -128,6 +134,8 @@ pub trait Repository {
     fn reference_state(&self, folders: &[&str]) -> PortResult<Option<String>>;
     /// Files of commits or trees: as many from the front as fit one answer.
     fn read_files(&self, locations: &[Location]) -> PortResult<Vec<Option<Vec<u8>>>>;
+    /// Writes a file of a commit or tree, however large; whether there is one.
+    fn copy_file(&self, location: &Location, sink: &dyn Sink) -> PortResult<bool>;
     /// Names within a folder.
     fn list_folder(&self, location: &Location) -> PortResult<Vec<String>>;
     /// A staged file.

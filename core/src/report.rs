@@ -2,8 +2,6 @@
 
 use serde_json::{Value, json};
 
-use crate::completion::Text;
-use crate::error::PortError;
 use crate::journal::event::{Ending, Measurement, Started};
 use crate::journal::fold::State;
 use crate::ports::Package;
@@ -124,38 +122,30 @@ fn line(text: &str, most: usize) -> String {
 }
 
 /// `metrics.jsonl`: one object a value, in the order of logging.
+#[derive(Default)]
 pub(crate) struct MetricLines {
-    text: Text,
     /// Names as JSON, by number, escaped once.
     names: Vec<String>,
 }
 
 impl MetricLines {
-    pub(crate) fn new(text: Text) -> Self {
-        Self { text, names: Vec::new() }
-    }
-
-    pub(crate) fn add(
+    /// One line, with its end; none for a value whose metric has no name.
+    pub(crate) fn line(
         &mut self,
         names: &[String],
         process: u32,
         elapsed: u64,
         measurement: &Measurement,
-    ) -> Result<(), PortError> {
+    ) -> Option<String> {
         let known = self.names.len();
         self.names.extend(names[known..].iter().map(|name| Value::from(name.as_str()).to_string()));
-        let Some(name) = self.names.get(measurement.metric as usize) else { return Ok(()) };
+        let name = self.names.get(measurement.metric as usize)?;
         let Measurement { step, value, .. } = measurement;
         let process = if process == 0 { String::new() } else { format!("\"process\":{process},") };
         let (seconds, milliseconds) = (elapsed / 1000, elapsed % 1000);
-        let line = format!(
+        Some(format!(
             "{{\"metric\":{name},{process}\"step\":{step},\"time\":{seconds}.{milliseconds:03},\"value\":{}}}\n",
             json!(value.to_json())
-        );
-        self.text.write(line.as_bytes())
-    }
-
-    pub(crate) fn into_text(self) -> Text {
-        self.text
+        ))
     }
 }

@@ -500,6 +500,12 @@ impl Repository for World {
             .collect()
     }
 
+    fn copy_file(&self, location: &Location, sink: &dyn Sink) -> PortResult<bool> {
+        let Some(file) = self.read_files(std::slice::from_ref(location))?.pop().flatten() else { return Ok(false) };
+        file.chunks(7).try_for_each(|piece| sink.write(piece))?;
+        Ok(true)
+    }
+
     fn list_folder(&self, location: &Location) -> PortResult<Vec<String>> {
         let prefix = if location.path.is_empty() { String::new() } else { format!("{}/", location.path) };
         let names: BTreeSet<String> = self

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
-from measure import AU, Cost, cost, difference, environment, in_turn, quietly, ratio
+from measure import AU, MEBIBYTE, Cost, cost, difference, environment, in_turn, quietly, ratio
+
+#: Runs that end in the same moment.
+TOGETHER = 64
 
 WORK = """
 import os, sys
@@ -48,6 +53,21 @@ for _ in range(rounds):
 print(statistics.median(raw), statistics.median(ours), statistics.median(b - a for a, b in zip(raw, ours)))
 """
 
+MILLION = """
+{imports}
+for step in range(1_000_000):
+    {log}
+"""
+
+#: Waits until all have begun, so that they finish at once.
+AT_ONCE = """
+import os, sys, time
+{imports}
+{begin}
+while not os.path.exists(sys.argv[1]):
+    time.sleep(0.001)
+"""
+
 
 def milliseconds(costs: list[float]) -> str:
     return f"{statistics.median(costs) * 1000:8.1f}"
@@ -64,6 +84,11 @@ class Bench:
         (self.project / "src/tracked.py").write_text(TRACKED)
         (self.project / "src/untracked.py").write_text(UNTRACKED)
         (self.project / "src/log.py").write_text(LOG)
+        tracked = "import aurum as au"
+        (self.project / "src/million.py").write_text(MILLION.format(imports=tracked, log="au.log(loss=1 / (1 + step), step=step)"))
+        (self.project / "src/million_untracked.py").write_text(MILLION.format(imports="", log="1 / (1 + step)"))
+        (self.project / "src/at_once.py").write_text(AT_ONCE.format(imports=tracked, begin="au.log(loss=0.5)"))
+        (self.project / "src/at_once_untracked.py").write_text(AT_ONCE.format(imports="", begin=""))
 
     def compare(self, what: str, budget: str, ours: list[str], floor: list[str], floor_name: str, *, per: int = 1) -> None:
         """`per` repeats short commands within one measurement: the kernel counts CPU in ticks of 10 ms."""
@@ -85,6 +110,37 @@ class Bench:
         raw, ours, over = map(float, out)
         print(f"{'one au.log, µs':<34}{ours:8.2f}{raw:8.2f}  {over:+8.2f} µs  {ours / raw:6.2f} x {'os.write':<18} 2 µs over")
 
+    def million(self) -> None:
+        """The memory of a run that logs a million steps, over the script alone."""
+        ours, floor = (
+            cost([sys.executable, f"src/{name}.py"], self.project, self.env) for name in ("million", "million_untracked")
+        )
+        a, b = ours.peak / MEBIBYTE, floor.peak / MEBIBYTE
+        print(f"{'a million au.log, MiB':<34}{a:8.1f}{b:8.1f}  {a - b:+8.1f} MiB {a / b:6.2f} x {'the script alone':<18} 64 MiB over")
+
+    def at_once(self) -> None:
+        """From the moment in which all of them may end until the last has."""
+
+        def once(script: str) -> float:
+            go = self.folder / "go"
+            go.unlink(missing_ok=True)
+            command = [sys.executable, f"src/{script}.py", str(go)]
+            runs = [subprocess.Popen(command, cwd=self.project, env=self.env) for _ in range(TOGETHER)]
+            time.sleep(5)
+            begin = time.perf_counter()
+            go.touch()
+            if any(run.wait() for run in runs):
+                raise RuntimeError("a run failed")
+            return time.perf_counter() - begin
+
+        a, b = once("at_once"), once("at_once_untracked")
+        what = f"{TOGETHER} that end at once, wall s"
+        print(f"{what:<34}{a:8.2f}{b:8.2f}  {a - b:+8.2f} s   {a / b:6.2f} x {'the scripts alone':<18} all kept")
+        kept = subprocess.run([AU, "metrics", "--json"], cwd=self.project, env=self.env, check=True, capture_output=True, text=True)
+        rows = json.loads(kept.stdout)
+        if sum(row["script"] == "src/at_once.py" for row in rows) != TOGETHER:
+            raise RuntimeError("not all are kept")
+
 
 def measure(folder: Path, runs: int) -> None:
     bench = Bench(folder, runs)
@@ -98,3 +154,5 @@ def measure(folder: Path, runs: int) -> None:
         [python, "src/tracked.py"], [python, "src/untracked.py"], "the script alone", per=5,
     )
     bench.log()
+    bench.million()
+    bench.at_once()

@@ -22,6 +22,7 @@ use crate::retention::archive::Folded;
 use crate::retention::{age, archive, collection, removal, trash, verify};
 use crate::run::{Options, Run};
 use crate::sharing::{self as share, DataOutcome, data_remote};
+use crate::texts;
 
 impl From<Failure> for WitFailure {
     fn from(failure: Failure) -> Self {
@@ -258,6 +259,14 @@ impl history::Guest for Component {
 
     fn show(selector: String) -> Result<String, WitFailure> {
         Ok(crate::history::show(&ports(), &selector)?)
+    }
+
+    fn write_log(selector: String, unended: bool, to: &history::Sink) -> Result<(), WitFailure> {
+        Ok(texts::write_log(&ports(), &selector, unended, to)?)
+    }
+
+    fn write_metrics(selector: String, to: &history::Sink) -> Result<(), WitFailure> {
+        Ok(texts::write_metrics(&ports(), &selector, to)?)
     }
 }
 

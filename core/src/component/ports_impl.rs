@@ -4,8 +4,8 @@ use std::any::Any;
 use std::rc::Rc;
 
 use super::aurum::tracker::{
-    archive, cache, clock, data, entropy, exchange, interpreter, journal, machine, progress, remote, repository,
-    repository_edit, store, types, upkeep, workspace, workspace_edit,
+    archive, cache, clock, data, entropy, exchange, interpreter, journal, machine, output, progress, remote,
+    repository, repository_edit, store, types, upkeep, workspace, workspace_edit,
 };
 use crate::error::PortError;
 use crate::ports::{self, PortResult, Ports};
@@ -79,6 +79,12 @@ impl ports::ReferenceList for References {
     }
 }
 
+impl ports::Sink for output::Sink {
+    fn write(&self, bytes: &[u8]) -> PortResult<()> {
+        Ok(output::Sink::write(self, bytes)?)
+    }
+}
+
 impl ports::Cache for Imports {
     fn read(&self, name: &str) -> Option<Vec<u8>> {
         cache::read(name)
@@ -137,6 +143,12 @@ impl ports::Repository for Imports {
     fn read_files(&self, locations: &[ports::Location]) -> PortResult<Vec<Option<Vec<u8>>>> {
         let locations: Vec<_> = locations.iter().map(location).collect();
         Ok(repository::read_files(&locations)?)
+    }
+
+    fn copy_file(&self, file: &ports::Location, sink: &dyn ports::Sink) -> PortResult<bool> {
+        let sink: &dyn Any = sink;
+        let sink = sink.downcast_ref().ok_or_else(|| PortError::Other("a sink of another host".to_owned()))?;
+        Ok(repository::copy_file(&location(file), sink)?)
     }
 
     fn list_folder(&self, folder: &ports::Location) -> PortResult<Vec<String>> {

@@ -45,6 +45,7 @@ pub(crate) mod generated {
             "aurum:tracker/repository.reference-list": crate::capabilities::repository::ReferenceList,
             "aurum:tracker/repository-edit.tree-edit": crate::capabilities::repository_edit::TreeEdit,
             "aurum:tracker/repository-edit.blob-writer": crate::capabilities::repository_edit::BlobWriter,
+            "aurum:tracker/output.sink": super::Sink,
             "aurum:tracker/journal.writer": crate::capabilities::journal::Writer,
             "aurum:tracker/store.byte-stream": super::ByteStream,
             "aurum:tracker/archive.destination": crate::capabilities::archive::Destination,
@@ -64,6 +65,10 @@ const MEMORY: usize = 256 << 20;
 /// Shared, so that a tree can take from it while both are in the sandbox's table.
 #[expect(unreachable_pub, reason = "the generated bindings re-export it")]
 pub type SharedChanges = std::sync::Arc<capabilities::repository::ChangeSet>;
+
+/// Where a long text goes that a caller of the tracker asked for.
+#[expect(unreachable_pub, reason = "the generated bindings re-export it")]
+pub struct Sink(pub(crate) Box<dyn std::io::Write + Send>);
 
 /// Bytes on their way to the store. They are read by the host and never enter the sandbox.
 #[expect(unreachable_pub, reason = "the generated bindings re-export it")]

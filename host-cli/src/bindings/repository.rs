@@ -3,8 +3,9 @@
 use wasmtime::Result;
 use wasmtime::component::Resource;
 
-use super::generated::aurum::tracker::repository as wit;
-use super::{Answer, Host, SharedChanges, answer};
+use super::generated::aurum::tracker::{output, repository as wit};
+use super::{Answer, Host, SharedChanges, Sink, answer};
+use crate::capabilities::Error;
 use crate::capabilities::repository::{
     Change, ChangeKind, Head, Identity, Location, Reference, ReferenceList, Standing,
 };
@@ -57,6 +58,11 @@ impl wit::Host for Host {
         answer(self.capabilities.repository.read_staged(&path))
     }
 
+    fn copy_file(&mut self, from: wit::Location, to: Resource<Sink>) -> Answer<bool> {
+        let sink = self.table.get_mut(&to)?;
+        answer(self.capabilities.repository.copy_file(&location(from), &mut *sink.0))
+    }
+
     fn is_tracked(&mut self, path: String) -> Answer<bool> {
         answer(self.capabilities.repository.is_tracked(&path))
     }
@@ -70,6 +76,20 @@ impl wit::Host for Host {
             Ok(changes) => Ok(Ok(self.table.push(SharedChanges::new(changes))?)),
             Err(error) => Ok(Err(error.into())),
         }
+    }
+}
+
+impl output::Host for Host {}
+
+impl output::HostSink for Host {
+    fn write(&mut self, sink: Resource<Sink>, bytes: Vec<u8>) -> Answer<()> {
+        let written = self.table.get_mut(&sink)?.0.write_all(&bytes);
+        answer(written.map_err(|error| Error::io("writing what was asked for", &error)))
+    }
+
+    fn drop(&mut self, sink: Resource<Sink>) -> Result<()> {
+        self.table.delete(sink)?;
+        Ok(())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Reading the git repository that the project lives in; interface `repository`.
 
 use std::cell::OnceCell;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 pub use super::git::changes::ChangeSet;
@@ -197,6 +198,11 @@ impl Repository {
     /// least one.
     pub fn read_files(&self, locations: &[Location]) -> Result<Vec<Option<Vec<u8>>>> {
         history::read_files(self.git()?, locations)
+    }
+
+    /// Writes a file of a commit or tree, however large, and says whether there is one.
+    pub fn copy_file(&self, location: &Location, to: &mut dyn Write) -> Result<bool> {
+        history::copy_file(self.git()?, &self.root, location, to)
     }
 
     /// The names directly within a folder of a commit or tree; empty when there is no such folder.

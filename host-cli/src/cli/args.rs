@@ -11,6 +11,7 @@ use super::commands::export::ExportArgs;
 use super::commands::gc::GcArgs;
 use super::commands::init::InitArgs;
 use super::commands::load::LoadArgs;
+use super::commands::logs::LogsArgs;
 use super::commands::metrics::MetricsArgs;
 use super::commands::pull::PullArgs;
 use super::commands::push::PushArgs;
@@ -65,6 +66,8 @@ pub(crate) enum Command {
     Data(DataArgs),
     Metrics(MetricsArgs),
     Show(ShowArgs),
+    #[command(visible_alias = "log")]
+    Logs(LogsArgs),
     Load(LoadArgs),
     Export(ExportArgs),
     Rm(RmArgs),

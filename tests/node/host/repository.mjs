@@ -107,6 +107,12 @@ export function readFiles(locations) {
   });
 }
 
+export function copyFile({ root, path }, sink) {
+  const bytes = git.bytes(['cat-file', 'blob', `${root}:${path}`], { absent: [FAILED] });
+  if (bytes) sink.write(bytes);
+  return bytes !== undefined;
+}
+
 export function listFolder({ root, path }) {
   return git.list(['ls-tree', '-z', '--name-only', `${root}:${path}`], { absent: [FAILED] });
 }

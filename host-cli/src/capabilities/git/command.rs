@@ -47,6 +47,24 @@ pub(crate) fn finish(command: Command, action: &str, input: &[u8]) -> Result<Vec
     Ok(output.stdout)
 }
 
+/// Runs git in `folder`, and writes what it prints as it comes.
+pub(crate) fn copy_answer(folder: &Path, arguments: &[&str], to: &mut dyn Write) -> Result<()> {
+    let action = arguments.first().unwrap_or(&"");
+    let failed = |error| Error::io("can't run `git`", &error);
+    let mut command = prepare(folder, arguments)?;
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(failed)?;
+    let copied = child.stdout.take().map_or(Ok(0), |mut answer| std::io::copy(&mut answer, to));
+    // With its pipe closed, a git that still writes ends. What it says on its standard error fits a pipe.
+    let output = child.wait_with_output().map_err(failed)?;
+    copied.map_err(|error| Error::io("writing what was asked for", &error))?;
+    if !output.status.success() {
+        let words = String::from_utf8_lossy(&output.stderr);
+        return Err(Error::Other(format!("`git {action}` failed: {}", words.trim())));
+    }
+    Ok(())
+}
+
 /// As [`git`], with whatever git answers, and how it ended.
 pub(crate) fn run(folder: &Path, arguments: &[&str], input: &[u8]) -> Result<Output> {
     execute(prepare(folder, arguments)?, input)

@@ -1,10 +1,13 @@
 //! Reading files of commits, trees and the index.
 
+use std::io::Write;
+use std::path::Path;
+
 use gix::bstr::ByteSlice;
 use gix::objs::Kind;
 use gix::objs::tree::EntryKind;
 
-use super::{check_path, failure, index, object_id};
+use super::{check_path, command, failure, index, object_id};
 use crate::capabilities::repository::Location;
 use crate::capabilities::{Error, Result};
 
@@ -35,6 +38,25 @@ pub(crate) fn read_files(repository: &gix::Repository, locations: &[Location]) -
         files.push(Some(blob.take_data()));
     }
     Ok(files)
+}
+
+/// Writes a file, however large, and says whether there is one.
+pub(crate) fn copy_file(
+    repository: &gix::Repository,
+    folder: &Path,
+    location: &Location,
+    to: &mut dyn Write,
+) -> Result<bool> {
+    check_path(&location.path)?;
+    let Some((EntryKind::Blob | EntryKind::BlobExecutable, id)) = find(repository, location)? else { return Ok(false) };
+    if repository.find_header(id).map_err(|error| failure(&error))?.size() > LIMIT {
+        // gix would hold the whole of it.
+        command::copy_answer(folder, &["cat-file", "blob", &id.to_string()], to)?;
+    } else {
+        let blob = repository.find_blob(id).map_err(|error| failure(&error))?;
+        to.write_all(&blob.data).map_err(|error| Error::io("writing what was asked for", &error))?;
+    }
+    Ok(true)
 }
 
 /// The names directly within a folder.

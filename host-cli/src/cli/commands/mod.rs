@@ -7,6 +7,7 @@ pub(crate) mod export;
 pub(crate) mod gc;
 pub(crate) mod init;
 pub(crate) mod load;
+pub(crate) mod logs;
 pub(crate) mod metrics;
 pub(crate) mod pull;
 pub(crate) mod push;
@@ -45,6 +46,7 @@ pub(crate) fn dispatch(args: &Args, ui: &mut Ui<'_>) -> Result<()> {
             })
         }
         Command::Show(args) => at(&project(&folder)?, ui, |ui, tracker| show::show(ui, tracker, args)),
+        Command::Logs(args) => at(&project(&folder)?, ui, |ui, tracker| logs::logs(ui, tracker, args)),
         Command::Load(args) => at(&project(&folder)?, ui, |ui, tracker| load::load(ui, tracker, args)),
         Command::Export(args) => at(&project(&folder)?, ui, |ui, tracker| export::export(ui, tracker, args, &folder)),
         Command::Push(args) => {

@@ -14,6 +14,15 @@ pub(crate) fn text(text: &str) -> Cow<'_, str> {
     })
 }
 
+/// The same for a line of what a program printed, which may have tabs in it.
+pub(crate) fn line(text: &str) -> Cow<'_, str> {
+    escape(
+        text,
+        |character| deceives(character) && character != '\t',
+        |out, character| _ = write!(out, "\\u{{{:x}}}", u32::from(character)),
+    )
+}
+
 /// The same for JSON, which stays the same value: such characters stand in its strings alone, line breaks and tabs also
 /// between its tokens, where they are let through.
 pub(crate) fn json(json: &str) -> Cow<'_, str> {

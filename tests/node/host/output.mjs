@@ -1,0 +1,9 @@
+// Where long texts go.
+
+export class Sink {
+  pieces = [];
+
+  write(bytes) {
+    this.pieces.push(bytes);
+  }
+}
