@@ -7,6 +7,7 @@
 
 mod data;
 mod errors;
+mod experiment;
 mod extras;
 mod gate;
 mod membership;
@@ -35,6 +36,8 @@ mod _aurum {
     use crate::models::{load_model, save_model};
     #[pymodule_export]
     use crate::parameters::{Parameters, parameter, parameters, params};
+    #[pymodule_export]
+    use crate::experiment::{history, read_log, read_stored, show};
     #[pymodule_export]
     use crate::query::metrics;
     #[pymodule_export]

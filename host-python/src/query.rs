@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::errors::raise;
 use crate::run::site;
-use crate::session::long;
+use crate::session::{Site, long};
 use crate::{process, values, warn};
 
 /// Read the experiments of the project, oldest first, as `au metrics --json` shows them.
@@ -39,12 +39,7 @@ pub(crate) fn metrics<'py>(
     sort: Option<String>,
     limit: Option<u32>,
 ) -> PyResult<Bound<'py, PyList>> {
-    let refused = |kind, message: &str, hint: &str| Err(raise(py, &Failure::new(kind, message, hint)));
-    if process::project(py).is_none() {
-        let (why, hint) = process::explain_no_project();
-        return refused(FailureKind::NotAProject, &why, &hint);
-    }
-    let site = site(py);
+    let site = project_site(py)?;
     let request = Request { selector, condition: r#where, sort, limit };
     let (pages, warnings) = long(py, |session| {
         let pages = session.with_tracker(site, |tracker| tracker.query(&request)?.collect::<Result<Vec<_>, _>>());
@@ -62,6 +57,15 @@ pub(crate) fn metrics<'py>(
         }
     }
     Ok(rows)
+}
+
+/// The project's place, or the exception that says that there is none.
+pub(crate) fn project_site(py: Python<'_>) -> PyResult<Site> {
+    if process::project(py).is_none() {
+        let (why, hint) = process::explain_no_project();
+        return Err(raise(py, &Failure::new(FailureKind::NotAProject, why, &hint)));
+    }
+    Ok(site(py))
 }
 
 /// Metrics are numbers, so there the words for floats that JSON lacks are floats.

@@ -153,11 +153,13 @@ pub(crate) fn named_float(value: &Value) -> Option<f64> {
 }
 
 fn from_number<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyAny>> {
-    // Python reads any number that JSON can write, and rounds as Rust does.
     if text.contains(['.', 'e', 'E']) {
-        py.get_type::<PyFloat>().call1((text,))
-    } else {
-        py.get_type::<PyInt>().call1((text,))
+        // Rounded as Python does it, and too large ones are infinite there as well.
+        return Ok(PyFloat::new(py, text.parse().unwrap_or(f64::NAN)).into_any());
+    }
+    match text.parse::<i64>() {
+        Ok(integer) => Ok(integer.into_pyobject(py)?.into_any()),
+        Err(_) => py.get_type::<PyInt>().call1((text,)),
     }
 }
 

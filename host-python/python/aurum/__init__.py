@@ -44,21 +44,27 @@ from ._errors import (
     UnknownExperimentError,
     UnknownParameterError,
 )
+from ._experiments import Experiment, Experiments, Point, experiment, experiments
 
 __all__ = [
     "AmbiguousExperimentError",
     "AurumError",
+    "Experiment",
+    "Experiments",
     "InvalidValueError",
     "MissingDataError",
     "NoModelError",
     "NotAProjectError",
     "Parameters",
+    "Point",
     "UnavailableError",
     "UnknownDatasetError",
     "UnknownExperimentError",
     "UnknownParameterError",
     "dataset",
     "end_experiment",
+    "experiment",
+    "experiments",
     "flush",
     "load_model",
     "load_weights",

@@ -26,21 +26,31 @@ from ._errors import UnavailableError as UnavailableError
 from ._errors import UnknownDatasetError as UnknownDatasetError
 from ._errors import UnknownExperimentError as UnknownExperimentError
 from ._errors import UnknownParameterError as UnknownParameterError
+from ._experiments import Experiment as Experiment
+from ._experiments import Experiments as Experiments
+from ._experiments import Point as Point
+from ._experiments import experiment as experiment
+from ._experiments import experiments as experiments
 
 __all__ = [
     "AmbiguousExperimentError",
     "AurumError",
+    "Experiment",
+    "Experiments",
     "InvalidValueError",
     "MissingDataError",
     "NoModelError",
     "NotAProjectError",
     "Parameters",
+    "Point",
     "UnavailableError",
     "UnknownDatasetError",
     "UnknownExperimentError",
     "UnknownParameterError",
     "dataset",
     "end_experiment",
+    "experiment",
+    "experiments",
     "flush",
     "load_model",
     "load_weights",
