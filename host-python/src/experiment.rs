@@ -17,9 +17,8 @@ use crate::{values, warn};
 #[pyfunction]
 pub(crate) fn show<'py>(py: Python<'py>, selector: &str) -> PyResult<Bound<'py, PyAny>> {
     let site = project_site(py)?;
-    let (shown, warnings) = long(py, |session| {
-        (session.with_tracker(site, |tracker| tracker.show(selector)), session.take_warnings())
-    });
+    let (shown, warnings) =
+        long(py, |session| (session.with_tracker(site, |tracker| tracker.show(selector)), session.take_warnings()));
     warn::pass_on(py, &warnings);
     let shown = shown.map_err(|failure| raise(py, &failure))?;
     let record: Value = serde_json::from_str(&shown).map_err(|error| unreadable(py, "record", selector, &error))?;

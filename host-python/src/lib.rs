@@ -29,6 +29,8 @@ mod _aurum {
     #[pymodule_export]
     use crate::data::{dataset, use_datasets};
     #[pymodule_export]
+    use crate::experiment::{history, read_log, read_stored, show};
+    #[pymodule_export]
     use crate::extras::{flush, log_artifact, note};
     #[pymodule_export]
     use crate::metrics::{log, register_metric, register_metrics};
@@ -37,11 +39,9 @@ mod _aurum {
     #[pymodule_export]
     use crate::parameters::{Parameters, parameter, parameters, params};
     #[pymodule_export]
-    use crate::experiment::{history, read_log, read_stored, show};
-    #[pymodule_export]
     use crate::query::metrics;
     #[pymodule_export]
-    use crate::run::{after_fork, at_exit, before_fork, begin, end_experiment, output, start};
+    use crate::run::{after_fork, at_exit, before_fork, begin, end, end_experiment, output, run_id, start};
 
     /// The version of the package and of the `au` beside it.
     #[pymodule_export]

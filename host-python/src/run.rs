@@ -2,7 +2,7 @@
 
 use aurum_host::{Failure, FailureKind};
 use aurum_host::{Outcome, OutputStream, Problem, RunOptions};
-use pyo3::exceptions::PyKeyboardInterrupt;
+use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
 use pyo3::prelude::*;
 use pyo3::types::{PyModule, PyString};
 
@@ -168,6 +168,35 @@ pub(crate) fn end_experiment(py: Python<'_>) -> bool {
     finish(py, Outcome::Finished, None, Standing::Idle)
 }
 
+/// End the experiment by what a block of code ended with: an exception, or none.
+#[pyfunction]
+#[pyo3(signature = (exception=None))]
+pub(crate) fn end(py: Python<'_>, exception: Option<&Bound<'_, PyAny>>) -> bool {
+    if process::is_child() {
+        return end_experiment(py);
+    }
+    let (outcome, problem) = exception.map_or((Outcome::Finished, None), |exception| of_block(py, exception));
+    parameters::mark_former();
+    finish(py, outcome, problem.as_ref(), Standing::Idle)
+}
+
+/// The same as of a script, but that an exit is an exception here: without a status, or with the status 0, all is well.
+fn of_block(py: Python<'_>, exception: &Bound<'_, PyAny>) -> (Outcome, Option<Problem>) {
+    if exception.is_instance_of::<PySystemExit>() {
+        let status = exception.getattr("code").ok();
+        if status.is_none_or(|status| status.is_none() || status.eq(0).unwrap_or(false)) {
+            return (Outcome::Finished, None);
+        }
+    }
+    of_exception(py, exception)
+}
+
+/// The id of the experiment under way; none where there is none, or where it is another process's.
+#[pyfunction]
+pub(crate) fn run_id(py: Python<'_>) -> Option<String> {
+    short(py, |session| session.run_id())
+}
+
 /// Note the process and tell whether its output is to be kept; the package calls it when it is imported.
 #[pyfunction]
 pub(crate) fn begin(py: Python<'_>) -> bool {
@@ -269,12 +298,17 @@ fn ending(py: Python<'_>) -> (Outcome, Option<Problem>) {
             _ => (Outcome::Finished, None),
         };
     };
+    of_exception(py, &exception)
+}
+
+/// What an exception says of the run that it ended.
+fn of_exception(py: Python<'_>, exception: &Bound<'_, PyAny>) -> (Outcome, Option<Problem>) {
     if exception.is_instance_of::<PyKeyboardInterrupt>() {
         return (Outcome::Interrupted, None);
     }
     let traceback = || -> PyResult<String> {
         // Imported only now: it costs more than all of `aurum`.
-        let lines = py.import("traceback")?.call_method1("format_exception", (&exception,))?;
+        let lines = py.import("traceback")?.call_method1("format_exception", (exception,))?;
         lines.try_iter()?.map(|line| Ok(line?.cast::<PyString>()?.to_string_lossy().into_owned())).collect()
     };
     let message = exception.str().map(|text| text.to_string_lossy().into_owned()).unwrap_or_default();

@@ -45,6 +45,7 @@ from ._errors import (
     UnknownParameterError,
 )
 from ._experiments import Experiment, Experiments, Point, experiment, experiments
+from ._runs import Run, log_figure, run
 
 __all__ = [
     "AmbiguousExperimentError",
@@ -57,6 +58,7 @@ __all__ = [
     "NotAProjectError",
     "Parameters",
     "Point",
+    "Run",
     "UnavailableError",
     "UnknownDatasetError",
     "UnknownExperimentError",
@@ -70,12 +72,14 @@ __all__ = [
     "load_weights",
     "log",
     "log_artifact",
+    "log_figure",
     "metrics",
     "note",
     "parameters",
     "params",
     "register_metric",
     "register_metrics",
+    "run",
     "save_model",
     "save_weights",
     "start",

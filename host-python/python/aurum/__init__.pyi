@@ -31,6 +31,9 @@ from ._experiments import Experiments as Experiments
 from ._experiments import Point as Point
 from ._experiments import experiment as experiment
 from ._experiments import experiments as experiments
+from ._runs import Run as Run
+from ._runs import log_figure as log_figure
+from ._runs import run as run
 
 __all__ = [
     "AmbiguousExperimentError",
@@ -43,6 +46,7 @@ __all__ = [
     "NotAProjectError",
     "Parameters",
     "Point",
+    "Run",
     "UnavailableError",
     "UnknownDatasetError",
     "UnknownExperimentError",
@@ -56,12 +60,14 @@ __all__ = [
     "load_weights",
     "log",
     "log_artifact",
+    "log_figure",
     "metrics",
     "note",
     "parameters",
     "params",
     "register_metric",
     "register_metrics",
+    "run",
     "save_model",
     "save_weights",
     "start",

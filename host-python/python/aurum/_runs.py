@@ -1,0 +1,127 @@
+"""Runs as blocks of code, and figures."""
+
+from . import _aurum
+
+
+def run(name=None):
+    """Record a block of code as an experiment of its own, or each call of a function.
+
+    Whatever ends the block ends the experiment: without an exception it is `finished`, with one `failed`, with the traceback, and with
+    Ctrl-C `interrupted`. The exception goes on as it would have.
+
+    Args:
+        name: A name to select the experiment by, besides its id. A function's own name without it.
+
+    Returns:
+        A context manager and decorator. What it gives to `as` has the experiment's `id`, and `experiment()` to read it.
+
+    Raises:
+        AurumError: At the block's beginning, if a run is under way already, or the name can't be one.
+
+    Example:
+        >>> for rate in (0.1, 0.01):
+        ...     with aurum.run("sweep") as run:
+        ...         aurum.parameters(rate=rate)
+        ...         aurum.register_metric(accuracy=train(rate))
+
+        >>> @aurum.run
+        ... def train(rate): ...
+    """
+    if callable(name):
+        return Run(None)(name)
+    return Run(name)
+
+
+class Run:
+    """A block of code that is an experiment; `aurum.run` makes them.
+
+    Attributes:
+        name: The name that it was given, else None.
+        id: The experiment's id; None before it begins, and where nothing is recorded.
+    """
+
+    __slots__ = ("name", "id")
+
+    def __init__(self, name):
+        self.name, self.id = name, None
+
+    def __enter__(self):
+        _aurum.start(self.name)
+        self.id = _aurum.run_id()
+        return self
+
+    def __exit__(self, kind, exception, traceback):
+        _aurum.end(exception)
+        return False
+
+    def __call__(self, function):
+        from functools import wraps
+        from inspect import iscoroutinefunction
+
+        name = self.name or function.__name__
+        if iscoroutinefunction(function):
+
+            @wraps(function)
+            async def recorded(*args, **kwargs):
+                with Run(name):
+                    return await function(*args, **kwargs)
+        else:
+
+            @wraps(function)
+            def recorded(*args, **kwargs):
+                with Run(name):
+                    return function(*args, **kwargs)
+
+        return recorded
+
+    def experiment(self):
+        """Read the experiment.
+
+        Returns:
+            An `Experiment`, as it stands now.
+
+        Raises:
+            UnknownExperimentError: Where nothing is recorded.
+        """
+        from ._experiments import experiment
+
+        return experiment(self.id or "none")
+
+    def __repr__(self):
+        return f"<Run {self.id[:8] if self.id else 'not recorded'}{f' {self.name!r}' if self.name else ''}>"
+
+
+def log_figure(figure, name="figure.png", **options):
+    """Keep a picture of a figure with the experiment.
+
+    Args:
+        figure: Whatever has a `savefig(file, format=...)`, as figures of matplotlib have.
+        name: What it is called; its suffix is the format: `.png`, `.svg`, `.pdf`.
+        options: What else `savefig` takes, such as `dpi=200`.
+
+    Raises:
+        InvalidValueError: If it is no figure, or the name has no suffix.
+
+    Example:
+        >>> figure, axes = matplotlib.pyplot.subplots()
+        >>> aurum.log_figure(figure, "losses.svg")
+    """
+    from io import BytesIO
+
+    from ._errors import InvalidValueError
+
+    save = getattr(figure, "savefig", None)
+    if not callable(save):
+        kind = type(figure).__name__
+        raise InvalidValueError(f"A figure is kept as a picture, and `{kind}` has no `savefig`\nhint: Give a figure of matplotlib")
+    _, dot, suffix = name.rpartition(".")
+    if not (dot and suffix):
+        raise InvalidValueError(f"`{name}` tells no format\nhint: Give the name a suffix, such as `figure.png`")
+    picture = BytesIO()
+    save(picture, format=suffix, **options)
+    _aurum.log_artifact(picture.getbuffer(), name)
+
+
+for _public in (Run, run, log_figure):
+    # The name that people know them by.
+    _public.__module__ = "aurum"
