@@ -161,7 +161,9 @@ fn read<'py>(values: &Bound<'py, PyDict>, name: &Bound<'py, PyString>) -> PyResu
 /// Args:
 ///     *names: Parameters without a default.
 ///     unsafe_parameter_checking: Let the command line give names that are not declared.
-///     **declared: Parameters and their defaults: None, bool, int, float, str, or lists, tuples and dicts of these.
+///     **declared: Parameters and their defaults: None, bool, int, float, str, or lists, tuples and dicts of these; also
+///         paths, dates and times, members of enumerations, `Decimal`, `Fraction`, `UUID` and dataclasses, which are recorded as the
+///         text, number or dict that they come to.
 ///
 /// Returns:
 ///     All parameters declared so far, as a mapping with attributes. `aurum.a` reads the parameter `a` too.
@@ -186,19 +188,25 @@ pub(crate) fn parameters(
     forget_former(py)?;
     let known = merge(py, names, declared)?;
     let resolved = PyDict::new(py);
-    let resolution = match process::is_own() {
+    let mut resolution = match process::is_own() {
         true => Some(resolve(py, &known, unsafe_parameter_checking)?),
         false => None,
     };
-    match &resolution {
+    match &mut resolution {
         Some(Ok(resolution)) => {
-            for parameter in &resolution.parameters {
+            for parameter in &mut resolution.parameters {
                 let default = known.get_item(&parameter.name)?.filter(|default| !default.is(PyEllipsis::get(py)));
                 let value = match (parameter.source, default) {
                     (Source::Code, Some(default)) => default,
                     (Source::Code, None) => values::from_json(py, &parameter.value)?,
                     (Source::CommandLine, Some(default)) => {
-                        values::shaped_like(values::from_json(py, &parameter.value)?, &default)?
+                        let value =
+                            values::shaped_like(&parameter.name, values::from_json(py, &parameter.value)?, &default)?;
+                        // As the default would be recorded: a member by its value, though it was given by its name.
+                        if !values::is_plain(&default) {
+                            parameter.value = values::to_json(&parameter.name, &value)?;
+                        }
+                        value
                     }
                     (Source::CommandLine, None) => values::from_json(py, &parameter.value)?,
                 };

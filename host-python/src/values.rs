@@ -2,7 +2,7 @@
 
 use pyo3::exceptions::PyRecursionError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple, PyType};
 use serde_json::Value;
 
 use crate::errors::invalid_value;
@@ -55,10 +55,10 @@ fn write(name: &str, value: &Bound<'_, PyAny>, json: &mut String, depth: usize) 
             write(name, &value, json, depth + 1)?;
         }
         json.push('}');
-    } else if let Some(path) = value.getattr_opt("__fspath__")? {
-        write(name, &path.call0()?, json, depth + 1)?;
     } else if is_scalar(value)? {
         write(name, &value.call_method0("item")?, json, depth + 1)?;
+    } else if let Some((_, plain)) = Rich::of(value)? {
+        write(name, &plain, json, depth + 1)?;
     } else {
         let message = format!("The parameter `{name}` can't be recorded: it is {}", kind(value));
         let hint = "Use None, bool, int, float, str, or lists, tuples and dicts of these";
@@ -82,6 +82,72 @@ fn write_items<'py>(
     }
     json.push(']');
     Ok(())
+}
+
+/// What is recorded as something plainer, and read back from the command line.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rich {
+    /// A member of an enumeration, as its value.
+    Member,
+    /// A date or time, as in ISO 8601.
+    Moment,
+    /// A number that is no float, or an id: as its text.
+    Text,
+    /// A path, as its text.
+    Path,
+    /// The fields of a dataclass, as a dict.
+    Fields,
+}
+
+impl Rich {
+    /// What the value is, and what is recorded of it.
+    fn of<'py>(value: &Bound<'py, PyAny>) -> PyResult<Option<(Self, Bound<'py, PyAny>)>> {
+        let py = value.py();
+        let modules = py.import("sys")?.getattr("modules")?;
+        // Whoever has such a value has its module loaded.
+        let is = |module: &str, class: &str| -> PyResult<bool> {
+            match modules.call_method1("get", (module,))? {
+                module if module.is_none() => Ok(false),
+                module => value.is_instance(&module.getattr(class)?),
+            }
+        };
+        if is("enum", "Enum")? {
+            return Ok(Some((Self::Member, value.getattr("value")?)));
+        }
+        if is("datetime", "date")? || is("datetime", "time")? {
+            return Ok(Some((Self::Moment, value.call_method0("isoformat")?)));
+        }
+        if is("decimal", "Decimal")? || is("fractions", "Fraction")? || is("uuid", "UUID")? {
+            return Ok(Some((Self::Text, value.str()?.into_any())));
+        }
+        if let Some(path) = value.getattr_opt("__fspath__")? {
+            return Ok(Some((Self::Path, path.call0()?)));
+        }
+        let fields = value.getattr_opt("__dataclass_fields__")?;
+        if let Some(fields) = fields.filter(|_| !value.is_instance_of::<PyType>()) {
+            let plain = PyDict::new(py);
+            for field in fields.cast::<PyDict>()?.keys() {
+                plain.set_item(&field, value.getattr(field.cast::<PyString>()?)?)?;
+            }
+            return Ok(Some((Self::Fields, plain.into_any())));
+        }
+        Ok(None)
+    }
+
+    /// The same kind of value as the default, of what the command line gives.
+    fn like<'py>(self, value: &Bound<'py, PyAny>, default: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let class = default.get_type();
+        match self {
+            // By its value, or else by its name.
+            Self::Member => class.call1((value,)).or_else(|error| class.get_item(value).map_err(|_| error)),
+            Self::Moment => class.call_method1("fromisoformat", (value,)),
+            Self::Text | Self::Path => class.call1((value,)),
+            Self::Fields => {
+                let replaced = value.cast::<PyDict>()?;
+                value.py().import("dataclasses")?.call_method("replace", (default,), Some(replaced))
+            }
+        }
+    }
 }
 
 /// An array of no dimension, as numpy's and torch's scalars are.
@@ -164,7 +230,11 @@ fn from_number<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyAny>> 
 }
 
 /// A value from the command line in the shape of the default in the code, where JSON has fewer shapes than Python.
-pub(crate) fn shaped_like<'py>(value: Bound<'py, PyAny>, default: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+pub(crate) fn shaped_like<'py>(
+    name: &str,
+    value: Bound<'py, PyAny>,
+    default: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
     if default.is_instance_of::<PyTuple>()
         && let Ok(items) = value.cast::<PyList>()
     {
@@ -173,5 +243,26 @@ pub(crate) fn shaped_like<'py>(value: Bound<'py, PyAny>, default: &Bound<'py, Py
     if default.is_instance_of::<PyFloat>() && value.is_instance_of::<PyInt>() {
         return value.py().get_type::<PyFloat>().call1((value,));
     }
-    Ok(value)
+    // What JSON has itself is what it is, whatever class of its own it has.
+    if is_plain(default) {
+        return Ok(value);
+    }
+    let Some((rich, _)) = Rich::of(default)? else { return Ok(value) };
+    rich.like(&value, default).map_err(|error| {
+        let py = value.py();
+        let class = default.get_type().name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let message = format!("`{name}={value}` can't be read as `{class}`: {}", error.value(py));
+        invalid_value(py, message, "Give it as the default in the code is recorded: `au show @` has that")
+    })
+}
+
+/// Whether JSON has such values itself.
+pub(crate) fn is_plain(value: &Bound<'_, PyAny>) -> bool {
+    value.is_none()
+        || value.is_instance_of::<PyInt>()
+        || value.is_instance_of::<PyFloat>()
+        || value.is_instance_of::<PyString>()
+        || value.is_instance_of::<PyList>()
+        || value.is_instance_of::<PyTuple>()
+        || value.is_instance_of::<PyDict>()
 }
