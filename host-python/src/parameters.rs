@@ -296,6 +296,9 @@ fn resolve(py: Python<'_>, known: &Bound<'_, PyDict>, lenient: bool) -> PyResult
 
 /// The names that `aurum.name` answers before it looks for a parameter.
 fn public_names(py: Python<'_>) -> PyResult<Vec<String>> {
-    let names = py.import("aurum")?.dict().keys().extract::<Vec<String>>()?;
+    let module = py.import("aurum")?;
+    let mut names = module.dict().keys().extract::<Vec<String>>()?;
+    // Some are there only once they are asked for.
+    names.extend(module.getattr("__all__")?.extract::<Vec<String>>()?);
     Ok(names.into_iter().filter(|name| !name.starts_with('_')).collect())
 }

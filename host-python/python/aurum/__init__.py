@@ -12,7 +12,7 @@ import os as _os
 
 from _collections_abc import Mapping as _Mapping
 
-from . import _aurum, _streams
+from . import _aurum, _streams, _stripping
 from ._aurum import (
     Parameters,
     dataset,
@@ -31,7 +31,6 @@ from ._aurum import (
     use_datasets,
 )
 from ._aurum import __version__ as __version__
-from ._aurum import parameter as __getattr__
 from ._errors import (
     AmbiguousExperimentError,
     AurumError,
@@ -44,8 +43,6 @@ from ._errors import (
     UnknownExperimentError,
     UnknownParameterError,
 )
-from ._experiments import Experiment, Experiments, Point, experiment, experiments
-from ._runs import Run, log_figure, run
 
 __all__ = [
     "AmbiguousExperimentError",
@@ -95,10 +92,45 @@ params = _aurum.params()
 _Mapping.register(Parameters)
 
 
+#: What most scripts have no use for, and where it is.
+_LATER = {
+    "Experiment": "_experiments",
+    "Experiments": "_experiments",
+    "Point": "_experiments",
+    "Run": "_runs",
+    "experiment": "_experiments",
+    "experiments": "_experiments",
+    "log_figure": "_runs",
+    "run": "_runs",
+}
+
+
+def __getattr__(name):
+    """Reads a parameter, or brings what is imported once it is asked for."""
+    place = _LATER.get(name)
+    if place is None:
+        try:
+            return _aurum.parameter(name)
+        except AttributeError:
+            # Modules of the first Aurum.
+            if name not in ("base", "git"):
+                raise
+    from importlib import import_module
+
+    if place is None:
+        found = import_module(f"{__name__}.{name}")
+        # Bound for good, it would hide a parameter of this name.
+        globals().pop(name, None)
+    else:
+        found = globals()[name] = getattr(import_module(f"{__name__}.{place}"), name)
+    return found
+
+
 def __dir__():
-    return sorted({*globals(), *params})
+    return sorted({*globals(), *_LATER, *params})
 
 
+_stripping.install()
 if _aurum.begin():
     _streams.install()
 _os.register_at_fork(before=_aurum.before_fork, after_in_child=_aurum.after_fork)
