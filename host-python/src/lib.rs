@@ -41,7 +41,7 @@ mod _aurum {
     #[pymodule_export]
     use crate::query::metrics;
     #[pymodule_export]
-    use crate::run::{after_fork, at_exit, before_fork, begin, end, end_experiment, output, run_id, start};
+    use crate::run::{after_fork, at_exit, before_fork, begin, end, end_experiment, output, run_id, start, terminated};
 
     /// The version of the package and of the `au` beside it.
     #[pymodule_export]

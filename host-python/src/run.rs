@@ -86,6 +86,8 @@ pub(crate) fn enter(py: Python<'_>, name: Option<String>) -> PyResult<bool> {
         keep_output(py);
         // Without it a script that exits with a code is recorded as finished.
         let _ = py.import("aurum._exit").and_then(|exit| exit.call_method0("install"));
+        // Without it, the run of a script that is asked to end is saved by the next one.
+        let _ = py.import("aurum._terminate").and_then(|terminate| terminate.call_method0("install"));
     }
     warn::pass_on(py, &warnings);
     match begun {
@@ -257,9 +259,23 @@ pub(crate) fn at_exit(py: Python<'_>) {
     let _ = py.import("aurum._exit").and_then(|exit| exit.call_method0("restore"));
 }
 
+/// Save what there is: the process is about to die of a signal.
+#[pyfunction]
+pub(crate) fn terminated(py: Python<'_>) {
+    if !process::is_child() {
+        finish(py, Outcome::Killed, None, Standing::Closed);
+    } else if short(py, |session| session.standing()) == Standing::Running {
+        // The run is its parent's; what goes wrong there, nobody is left to be told.
+        let _ = long(py, |session| session.part());
+    }
+}
+
 fn finish(py: Python<'_>, outcome: Outcome, problem: Option<&Problem>, next: Standing) -> bool {
     let (ended, warnings) = long(py, |session| (session.end(outcome, problem, next), session.take_warnings()));
     membership::leave(py);
+    if ended.is_some() {
+        let _ = py.import("aurum._terminate").and_then(|terminate| terminate.call_method0("restore"));
+    }
     warn::pass_on(py, &warnings);
     match ended {
         None => false,

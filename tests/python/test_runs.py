@@ -168,3 +168,56 @@ assert one.artifact("figure.png").startswith(b"\\x89PNG") and b"<svg" in one.art
     )
     out = env.python("src/experiment.py").ok()
     assert out.stdout == "A figure is kept as a picture, and `str` has no `savefig`\n`curves` tells no format\n"
+
+
+WAITS = """
+import os, signal, sys, time
+au.log(loss=0.5)
+print("begun", flush=True)
+open("../begun", "w").close()
+{more}
+time.sleep(60)
+"""
+
+
+def terminated(env: AuEnv, more: str = "") -> tuple[int, str]:
+    """Begins a script, asks it to end, and answers what it ended with and said."""
+    env.script(WAITS.format(more=more))
+    (env.root / "begun").unlink(missing_ok=True)
+    run = env.start(sys.executable, "src/experiment.py")
+    while not (env.root / "begun").exists():
+        time.sleep(0.01)
+    time.sleep(0.2)
+    run.terminate()
+    out, err = run.communicate(timeout=60)
+    assert err == ""
+    return run.returncode, out
+
+
+def test_a_script_that_is_asked_to_end_is_saved_and_dies_as_it_would_have(env: AuEnv) -> None:
+    assert terminated(env) == (-signal.SIGTERM, "begun\n")
+    assert names(env) == [(None, "killed")]
+    assert env.rows()[0]["metrics"] == {"loss": 0.5} and env.au("logs").ok().stdout == "begun\n"
+    assert env.au("recover").ok().stdout == "Nothing to recover\n", "it is saved already"
+    # In children what they logged is kept, and the run goes on.
+    children = "if os.fork() == 0:\n    au.log(child=1)\n    open('../child', 'w').close()\n    time.sleep(60)\n"
+    children += "while not os.path.exists('../child'): time.sleep(0.01)\nos.kill(0, signal.SIGTERM)\n"
+    env.script(WAITS.format(more="os.setpgrp()\n" + children))
+    assert env.run(sys.executable, "src/experiment.py").code == -signal.SIGTERM
+    env.au("recover").ok()
+    last = env.rows()[-1]
+    assert (last["status"], last["metrics"]) == ("killed", {"loss": 0.5, "child": 1})
+
+
+def test_a_handler_of_the_scripts_own_is_left_alone(env: AuEnv) -> None:
+    own = "signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))"
+    assert terminated(env, own) == (3, "begun\n")
+    assert terminated(env, "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nos.kill(os.getpid(), 15)\nsys.exit()") == (0, "begun\n")
+    env.script(f"import signal, sys\n{own}\nau.log(loss=1.0)\nassert signal.getsignal(signal.SIGTERM).__name__ == '<lambda>'\n")
+    env.python("src/experiment.py").ok()
+    env.script(
+        "import signal\nwith au.run():\n    assert signal.getsignal(signal.SIGTERM) != signal.SIG_DFL\n"
+        "assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL\n"
+    )
+    env.python("src/experiment.py").ok()
+    assert [status for _, status in names(env)] == ["failed", "finished", "finished", "finished"]

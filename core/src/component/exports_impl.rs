@@ -230,6 +230,7 @@ impl experiments::GuestRun for Run {
             experiments::Outcome::Finished => Status::Finished,
             experiments::Outcome::Failed => Status::Failed,
             experiments::Outcome::Interrupted => Status::Interrupted,
+            experiments::Outcome::Killed => Status::Killed,
         };
         let problem = problem.map(|experiments::Problem { summary, traceback }| Problem { summary, traceback });
         let Finished { id, commit, tag, .. } = Run::finish(self, status, problem.as_ref())?;

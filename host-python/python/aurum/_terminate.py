@@ -1,0 +1,36 @@
+"""Saves the run under way when somebody asks the process to end by SIGTERM, as schedulers and `kill` do.
+
+Only where the script leaves that signal to its default; and then it dies of it, as it would have, once the run is saved.
+"""
+
+import _signal
+import os
+import sys
+
+from . import _aurum
+
+
+def install():
+    """Listen, unless the script or somebody else does."""
+    if _is_main() and _signal.getsignal(_signal.SIGTERM) == _signal.SIG_DFL:
+        _signal.signal(_signal.SIGTERM, _terminate)
+
+
+def restore():
+    """Leave the signal to its default again, unless the script has taken it meanwhile."""
+    if _is_main() and _signal.getsignal(_signal.SIGTERM) is _terminate:
+        _signal.signal(_signal.SIGTERM, _signal.SIG_DFL)
+
+
+def _is_main():
+    # Only the main thread may set a handler.
+    threading = sys.modules.get("threading")
+    return threading is None or threading.current_thread() is threading.main_thread()
+
+
+def _terminate(number, frame):
+    _signal.signal(number, _signal.SIG_DFL)
+    try:
+        _aurum.terminated()
+    finally:
+        os.kill(os.getpid(), number)
