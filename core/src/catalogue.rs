@@ -186,7 +186,16 @@ pub fn tagged(ports: &Ports) -> Result<Vec<(String, String)>> {
 
 /// Visits the tags in the folder of the experiments', whatever they are called there.
 fn each_tag(ports: &Ports, visit: &mut dyn FnMut(&str, &str)) -> Result<()> {
-    let mut list = ports.repository.reference_list(layout::TAGS)?;
+    each_below(ports, layout::TAGS, visit)
+}
+
+/// Visits the references below a prefix: what follows that in their names, and what they lead to. None of them is held, whatever their
+/// number.
+///
+/// # Errors
+/// When git's references can't be read.
+pub(crate) fn each_below(ports: &Ports, prefix: &str, visit: &mut dyn FnMut(&str, &str)) -> Result<()> {
+    let mut list = ports.repository.reference_list(prefix)?;
     loop {
         let lines = list.next();
         if lines.is_empty() {

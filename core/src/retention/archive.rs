@@ -9,10 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use sha2::{Digest, Sha256};
 
 use super::holdings::{self, Archives, Holding};
-use super::{MOST, drop_it, guard, make, settle, targets};
+use super::{MOST, drop_it, guard, ids_of, make, settle, targets};
 use crate::catalogue::{self, members};
 use crate::error::{Failure, FailureKind, PortError, Result};
 use crate::history;
+use crate::id::Key;
 use crate::notes::{self, Statement};
 use crate::ports::{CommitPlan, Identity, Location, ObjectId, Ports, Reference, ReferenceChange, Signature};
 use crate::query::Request;
@@ -21,6 +22,8 @@ use crate::{digest, layout, project, time};
 
 /// Experiments in one archive at most.
 const LARGEST: usize = 1_000;
+/// Experiments looked at together, and those of the month that this falls into: of a million not all fit the memory.
+const AT_ONCE: usize = 50_000;
 /// Digits of a member list's digest in an archive's name.
 const DIGITS: usize = 16;
 /// Characters of a time in RFC 3339 that tell the month.
@@ -49,35 +52,56 @@ pub fn archive(ports: &Ports, selector: Option<&str>, before: Option<u64>) -> Re
         let is_saved = !matches!(row.status, Status::Running | Status::Lost);
         if is_saved && before.as_ref().is_none_or(|before| row.started < *before) {
             let ended = row.ended.as_deref().and_then(time::parse).unwrap_or_default();
-            begun.push(Begun { id: row.id, month: row.started.get(..MONTH).unwrap_or_default().to_owned(), ended });
+            let month = row.started.get(..MONTH).and_then(|month| month.as_bytes().try_into().ok());
+            begun.extend(Key::parse(&row.id).map(|id| Begun { month: month.unwrap_or_default(), id, ended }));
         }
     })?;
-    let holdings = holdings::all(ports)?;
+    begun.sort_unstable_by_key(|one| (one.month, one.id));
+    let mut folded = Folded::default();
+    let mut rest = begun.as_slice();
+    while let Some(first) = rest.first() {
+        // Whole months, as many as fit: an archive's members do not depend on how much is done at once.
+        let mut end = end_of_month(rest, first.month);
+        while let Some(next) = rest.get(end).filter(|_| end < AT_ONCE) {
+            end += end_of_month(&rest[end..], next.month);
+        }
+        fold_some(ports, &rest[..end], &mut folded)?;
+        rest = &rest[end..];
+    }
+    Ok(folded)
+}
 
-    let (mut folded, mut tags) = (Folded::default(), Vec::new());
-    let mut months: BTreeMap<&str, Vec<Member<'_>>> = BTreeMap::new();
-    for one in &begun {
-        let Some(Holding { tag: Some(commit), archived, .. }) = holdings.get(&one.id).filter(|held| held.is_listed())
+fn end_of_month(begun: &[Begun], month: [u8; MONTH]) -> usize {
+    begun.partition_point(|one| one.month <= month)
+}
+
+/// Folds experiments in the order of their months and ids.
+fn fold_some(ports: &Ports, begun: &[Begun], folded: &mut Folded) -> Result<()> {
+    let wanted: BTreeSet<Key> = begun.iter().map(|one| one.id).collect();
+    let holdings = holdings::of(ports, &mut |id, _| Key::parse(id).is_some_and(|id| wanted.contains(&id)))?;
+    let (mut tags, mut members) = (Vec::new(), Vec::new());
+    for one in begun {
+        let id = one.id.to_string();
+        let Some(Holding { tag: Some(commit), archived, .. }) = holdings.get(&id).filter(|held| held.is_listed())
         else {
             continue;
         };
         if archived.is_empty() {
-            months.entry(&one.month).or_default().push(Member { one, commit });
+            members.push(Member { one, id: id.clone(), commit });
         } else if !archived.contains(commit) {
             // A run that went on after it had been taken for dead: an archive has what it was then, and its tag what it is.
             continue;
         }
-        tags.push(Tagged { id: one.id.clone(), commit: commit.clone(), archived: commit.clone() });
+        tags.push(Tagged { id, commit: commit.clone(), archived: commit.clone() });
     }
-    for (month, mut members) in months {
-        members.sort_by(|a, b| a.one.id.cmp(&b.one.id));
-        for some in members.chunks(LARGEST) {
-            folded.archives.push(fold(ports, month, some)?);
+    for of_month in members.chunk_by(|a, b| a.one.month == b.one.month) {
+        for some in of_month.chunks(LARGEST) {
+            let month = String::from_utf8_lossy(&some[0].one.month).into_owned();
+            folded.archives.push(fold(ports, &month, some)?);
         }
     }
-    folded.experiments = tags.len() as u64;
-    drop_tags(ports, &tags)?;
-    Ok(folded)
+    folded.experiments += tags.len() as u64;
+    drop_tags(ports, &tags)
 }
 
 /// An experiment that has a tag which its archive makes needless.
@@ -97,7 +121,8 @@ pub(crate) struct Tagged {
 pub(crate) fn drop_tags(ports: &Ports, experiments: &[Tagged]) -> Result<()> {
     for some in experiments.chunks(MOST) {
         settle(ports, &mut || {
-            let (tags, archives) = (targets(ports, layout::TAGS)?, Archives::read(ports)?);
+            let ids = some.iter().map(|one| one.id.as_str()).collect();
+            let (tags, archives) = (targets(ports, layout::TAGS, &ids)?, Archives::read(ports, &ids)?);
             let mut changes = BTreeMap::new();
             for Tagged { id, commit, archived } in some.iter().filter(|one| tags.get(&one.id) == Some(&one.commit)) {
                 let Some(archive) = archives.holder(id, archived) else { continue };
@@ -113,21 +138,22 @@ pub(crate) fn drop_tags(ports: &Ports, experiments: &[Tagged]) -> Result<()> {
 
 /// What folding asks of an experiment.
 struct Begun {
-    id: String,
-    /// That it began in.
-    month: String,
+    /// That it began in, such as `2026-11`.
+    month: [u8; MONTH],
+    id: Key,
     /// Milliseconds since 1970.
     ended: u64,
 }
 
 struct Member<'a> {
     one: &'a Begun,
+    id: String,
     commit: &'a String,
 }
 
 /// Makes one archive, on stable storage, and answers its name.
 fn fold(ports: &Ports, month: &str, members: &[Member<'_>]) -> Result<String> {
-    let list: String = members.iter().map(|member| format!("{} {}\n", member.one.id, member.commit)).collect();
+    let list: String = members.iter().map(|member| format!("{} {}\n", member.id, member.commit)).collect();
     let name = name(month, list.as_bytes());
     let mut blob = ports.repository_edit.begin_blob()?;
     blob.write(list.as_bytes())?;
@@ -245,7 +271,7 @@ fn take_apart(ports: &Ports, archive: &Reference) -> Result<(u64, bool)> {
         // What the notes say now has to hold when the archive goes.
         let said = catalogue::reference(ports, layout::NOTES)?;
         let removed = notes::removed(ports)?;
-        let tags = targets(ports, layout::TAGS)?;
+        let tags = targets(ports, layout::TAGS, &ids_of(&members))?;
         let mut changes = Vec::new();
         for (id, commit) in members.iter().filter(|(_, commit)| !removed.contains(commit)) {
             let name = format!("{}{id}", layout::TAGS);

@@ -139,10 +139,11 @@ fn forget(ports: &Ports, before: &str, dry_run: bool) -> Result<Vec<String>> {
     let mut forgotten = BTreeSet::new();
     let mut look = || {
         let said = catalogue::reference(ports, layout::NOTES)?;
-        let archives = Archives::read(ports)?;
+        let discarded = holdings::discarded(ports)?;
+        let archives = Archives::read(ports, &discarded.keys().map(String::as_str).collect())?;
         let mut changes = BTreeMap::new();
         let mut count = 0;
-        for (id, holding) in holdings::all(ports)? {
+        for (id, holding) in discarded {
             let (tag, trash) = (format!("{}{id}", layout::TAGS), format!("{}{id}", layout::TRASH));
             let mut add = |change: ReferenceChange| drop(changes.insert(change.name.clone(), change));
             if holding.removed.as_deref().is_some_and(|removed| removed <= before) {

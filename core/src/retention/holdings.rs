@@ -43,11 +43,13 @@ pub(super) struct Archives {
 }
 
 impl Archives {
-    pub(super) fn read(ports: &Ports) -> Result<Self> {
+    /// As far as these experiments are concerned, by id.
+    pub(super) fn read(ports: &Ports, ids: &BTreeSet<&str>) -> Result<Self> {
         let references = catalogue::references(ports, layout::ARCHIVE)?;
         let mut members = HashMap::new();
         for (at, archive) in references.iter().enumerate() {
-            members.extend(catalogue::members(ports, archive)?.into_iter().map(|member| (member, at)));
+            let of_it = catalogue::members(ports, archive)?.into_iter();
+            members.extend(of_it.filter(|(id, _)| ids.contains(id.as_str())).map(|member| (member, at)));
         }
         Ok(Self { references, members })
     }
@@ -62,23 +64,52 @@ impl Archives {
 /// All experiments that anything holds, by id.
 ///
 /// # Errors
-/// When git's references, an archive or the notes can't be read.
+/// As [`of`].
 pub fn all(ports: &Ports) -> Result<BTreeMap<String, Holding>> {
+    of(ports, &mut |_, _| true)
+}
+
+/// Those that may be removed: the trash has them, or something of them is said to be. Of a million experiments these are few.
+///
+/// # Errors
+/// As [`of`].
+pub(super) fn discarded(ports: &Ports) -> Result<BTreeMap<String, Holding>> {
+    let removed = notes::removed(ports)?;
+    let mut ids = BTreeSet::new();
+    for archive in catalogue::references(ports, layout::ARCHIVE)? {
+        let members = catalogue::members(ports, &archive)?.into_iter();
+        ids.extend(members.filter(|(_, commit)| removed.contains(commit)).map(|(id, _)| id));
+    }
+    catalogue::each_below(ports, layout::TAGS, &mut |id, commit| {
+        ids.extend(removed.contains(commit).then(|| id.to_owned()));
+    })?;
+    catalogue::each_below(ports, layout::TRASH, &mut |id, _| ids.extend([id.to_owned()]))?;
+    // Whole, for another commit of the same experiment may say otherwise.
+    of(ports, &mut |id, _| ids.contains(id))
+}
+
+/// Those that anything holds of the experiments that are wanted by an id and a commit, by id. What is not wanted takes no memory.
+///
+/// # Errors
+/// When git's references, an archive or the notes can't be read.
+pub fn of(ports: &Ports, wanted: &mut dyn FnMut(&str, &str) -> bool) -> Result<BTreeMap<String, Holding>> {
     let mut holdings: BTreeMap<String, Holding> = BTreeMap::new();
-    for (id, commit) in catalogue::archived(ports)? {
-        let archived = &mut holdings.entry(id).or_default().archived;
-        if !archived.contains(&commit) {
-            archived.push(commit);
+    for archive in catalogue::references(ports, layout::ARCHIVE)? {
+        for (id, commit) in catalogue::members(ports, &archive)?.into_iter().filter(|(id, commit)| wanted(id, commit)) {
+            let archived = &mut holdings.entry(id).or_default().archived;
+            if !archived.contains(&commit) {
+                archived.push(commit);
+            }
         }
     }
     holdings.values_mut().try_for_each(|holding| catalogue::newest_last(ports, &mut holding.archived))?;
-    for (id, commit) in catalogue::tagged(ports)? {
-        holdings.entry(id).or_default().tag = Some(commit);
-    }
-    for Reference { name, target } in catalogue::references(ports, layout::TRASH)? {
-        if let Some(id) = name.strip_prefix(layout::TRASH).filter(|id| id::is_id(id)) {
-            holdings.entry(id.to_owned()).or_default().trash = Some(target);
-        }
+    for (prefix, is_trash) in [(layout::TAGS, false), (layout::TRASH, true)] {
+        catalogue::each_below(ports, prefix, &mut |id, commit| {
+            if id::is_id(id) && wanted(id, commit) {
+                let holding = holdings.entry(id.to_owned()).or_default();
+                *(if is_trash { &mut holding.trash } else { &mut holding.tag }) = Some(commit.to_owned());
+            }
+        })?;
     }
     let removals = notes::removals(ports)?;
     for holding in holdings.values_mut() {

@@ -23,7 +23,7 @@ mod tests;
 pub mod trash;
 pub mod verify;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalogue;
 use crate::error::{PortError, Result};
@@ -66,10 +66,20 @@ fn settle_all(ports: &Ports, look: &mut dyn FnMut() -> Result<Vec<ReferenceChang
     Ok(())
 }
 
-/// What the references below a prefix lead to, by what follows the prefix.
-fn targets(ports: &Ports, prefix: &str) -> Result<BTreeMap<String, String>> {
-    let references = catalogue::references(ports, prefix)?;
-    Ok(references.into_iter().map(|reference| (reference.name[prefix.len()..].to_owned(), reference.target)).collect())
+/// What the references below a prefix lead to, of these experiments, by id. There may be a million others.
+fn targets(ports: &Ports, prefix: &str, ids: &BTreeSet<&str>) -> Result<BTreeMap<String, String>> {
+    let mut found = BTreeMap::new();
+    catalogue::each_below(ports, prefix, &mut |id, target| {
+        if ids.contains(id) {
+            found.insert(id.to_owned(), target.to_owned());
+        }
+    })?;
+    Ok(found)
+}
+
+/// The ids among experiments that are given with their commits.
+fn ids_of(experiments: &[(String, String)]) -> BTreeSet<&str> {
+    experiments.iter().map(|(id, _)| id.as_str()).collect()
 }
 
 fn guard(name: String, target: &str) -> ReferenceChange {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::holdings::{self, Holding};
-use super::{MOST, drop_it, guard, settle, targets};
+use super::{MOST, drop_it, guard, ids_of, settle, targets};
 use crate::error::{Failure, FailureKind, Result};
 use crate::history;
 use crate::notes::{self, Statement};
@@ -133,7 +133,8 @@ pub fn remove(ports: &Ports, ids: &[String]) -> Result<Vec<String>> {
     if let Some(entry) = ports.journal.entries()?.iter().find(|entry| entry.held && ids.contains(&entry.id)) {
         return Err(unsaved(&entry.id, "is still running", "Wait for its end, or end it, then remove it"));
     }
-    let mut holdings = holdings::all(ports)?;
+    let wanted: BTreeSet<&str> = ids.iter().map(String::as_str).collect();
+    let mut holdings = holdings::of(ports, &mut |id, _| wanted.contains(id))?;
     let mut chosen: BTreeMap<String, Holding> = BTreeMap::new();
     for id in ids {
         let holding = holdings.remove(id).or_else(|| chosen.get(id).cloned());
@@ -169,7 +170,7 @@ pub(crate) fn discard(ports: &Ports, experiments: &[(String, String)]) -> Result
 /// Has the trash hold them.
 fn keep(ports: &Ports, experiments: &[(String, String)]) -> Result<()> {
     settle(ports, &mut || {
-        let trash = targets(ports, layout::TRASH)?;
+        let trash = targets(ports, layout::TRASH, &ids_of(experiments))?;
         let changes = experiments.iter().filter_map(|(id, commit)| {
             let there = trash.get(id).filter(|there| *there != commit);
             (trash.get(id) != Some(commit)).then(|| ReferenceChange {
@@ -186,7 +187,8 @@ fn keep(ports: &Ports, experiments: &[(String, String)]) -> Result<()> {
 /// has looked at yet.
 fn drop_tags(ports: &Ports, experiments: &[(String, String)]) -> Result<()> {
     settle(ports, &mut || {
-        let (tags, trash) = (targets(ports, layout::TAGS)?, targets(ports, layout::TRASH)?);
+        let ids = ids_of(experiments);
+        let (tags, trash) = (targets(ports, layout::TAGS, &ids)?, targets(ports, layout::TRASH, &ids)?);
         let both =
             experiments.iter().filter(|(id, commit)| tags.get(id) == Some(commit) && trash.get(id) == Some(commit));
         let changes = both.flat_map(|(id, commit)| {

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::age;
 use super::holdings::{self, Archives, Holding};
-use super::{MOST, drop_it, guard, make, settle, targets};
+use super::{MOST, drop_it, guard, ids_of, make, settle, targets};
 use crate::catalogue::{self, Saved};
 use crate::error::{Failure, FailureKind, Result};
 use crate::notes::{self, Statement};
@@ -46,7 +46,7 @@ pub fn list(ports: &Ports) -> Result<Vec<Discarded>> {
     let grace = age::grace(ports, None)?;
     let now = ports.clock.now();
     let mut discarded = Vec::new();
-    for (id, holding) in holdings::all(ports)? {
+    for (id, holding) in holdings::discarded(ports)? {
         let (Some(commit), Some(removed)) = (holding.commit(), &holding.removed) else { continue };
         let record = records::read_one(ports, &Saved::by(&id, commit)).ok();
         let at = time::parse(removed).unwrap_or(now);
@@ -84,7 +84,7 @@ pub fn restore(ports: &Ports, selector: &str) -> Result<Vec<String>> {
         }
         _ => failure,
     })?;
-    let holdings = holdings::all(ports)?;
+    let holdings = holdings::of(ports, &mut |id, _| chosen.contains(id))?;
     let chosen: Vec<(String, &Holding)> =
         chosen.into_iter().filter_map(|id| holdings.get(&id).map(|holding| (id, holding))).collect();
 
@@ -104,7 +104,8 @@ pub fn restore(ports: &Ports, selector: &str) -> Result<Vec<String>> {
 /// Tags what no archive holds.
 fn tag(ports: &Ports, experiments: &[(String, String)]) -> Result<()> {
     settle(ports, &mut || {
-        let (tags, archives) = (targets(ports, layout::TAGS)?, Archives::read(ports)?);
+        let ids = ids_of(experiments);
+        let (tags, archives) = (targets(ports, layout::TAGS, &ids)?, Archives::read(ports, &ids)?);
         let mut changes = Vec::new();
         for (id, commit) in experiments.iter().filter(|(id, commit)| archives.holder(id, commit).is_none()) {
             let name = format!("{}{id}", layout::TAGS);
@@ -122,8 +123,9 @@ fn tag(ports: &Ports, experiments: &[(String, String)]) -> Result<()> {
 /// stays there.
 fn release(ports: &Ports, experiments: &[(String, String)]) -> Result<()> {
     settle(ports, &mut || {
-        let (trash, tags) = (targets(ports, layout::TRASH)?, targets(ports, layout::TAGS)?);
-        let archives = Archives::read(ports)?;
+        let ids = ids_of(experiments);
+        let (trash, tags) = (targets(ports, layout::TRASH, &ids)?, targets(ports, layout::TAGS, &ids)?);
+        let archives = Archives::read(ports, &ids)?;
         let said = catalogue::reference(ports, layout::NOTES)?;
         let removed = notes::removed(ports)?;
         let mut changes = BTreeMap::new();
