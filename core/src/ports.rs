@@ -70,6 +70,15 @@ pub struct Location {
     pub path: String,
 }
 
+/// A commit that changed a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileCommit {
+    /// Its name.
+    pub commit: ObjectId,
+    /// Since 1970-01-01T00:00:00Z.
+    pub seconds: i64,
+}
+
 /// How a file differs from HEAD's tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChangeKind {
@@ -138,6 +147,8 @@ pub trait Repository {
     fn copy_file(&self, location: &Location, sink: &dyn Sink) -> PortResult<bool>;
     /// Names within a folder.
     fn list_folder(&self, location: &Location) -> PortResult<Vec<String>>;
+    /// The commits that changed a file, newest first.
+    fn file_commits(&self, path: &str) -> PortResult<Vec<FileCommit>>;
     /// A staged file.
     fn read_staged(&self, path: &str) -> PortResult<Option<Vec<u8>>>;
     /// Whether git tracks the file, or anything below it.
@@ -413,6 +424,17 @@ pub struct DataDifferences {
     pub examples: Vec<String>,
 }
 
+/// What reading contents to their end came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DataCheck {
+    /// What was read.
+    pub read: Amount,
+    /// The first of what is wrong.
+    pub damages: Vec<Damage>,
+    /// How much more is wrong.
+    pub more: u64,
+}
+
 /// `wit/data.wit`.
 pub trait Data {
     /// What stands at a place.
@@ -421,6 +443,10 @@ pub trait Data {
     fn keep(&self, place: &Place) -> PortResult<Option<DataFacts>>;
     /// How a folder differs from a manifest of the store.
     fn compare(&self, place: &Place, manifest: &str, limit: u32) -> PortResult<Option<DataDifferences>>;
+    /// Holds what the store has of a content against its digest.
+    fn check_stored(&self, kind: DataKind, digest: &str, limit: u32) -> PortResult<DataCheck>;
+    /// Holds what stands at a place against a digest, whatever is remembered of it.
+    fn check_place(&self, place: &Place, kind: DataKind, digest: &str, limit: u32) -> PortResult<DataCheck>;
     /// Whether nothing is lost when the place is overwritten.
     fn is_kept(&self, place: &Place, manifests: &[&str]) -> PortResult<bool>;
     /// Whether the store has the content whole.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::completion::{self, Finished};
 use crate::dataset::usage::{self, Usage};
-use crate::dataset::{Dataset, restore};
+use crate::dataset::{self, Dataset, restore};
 use crate::error::{Failure, FailureKind, Result};
 use crate::id;
 use crate::journal::event::{self, Ending, Event, Joined, NamedUsage, ParameterSet, Problem, Started};
@@ -489,6 +489,25 @@ impl Run {
         }
         self.note_datasets(used)?;
         Ok(located.into_iter().map(|(_, place)| place).collect())
+    }
+
+    /// Records datasets as used that the script has opened without saying so. Those that are recorded so are not looked at again.
+    ///
+    /// # Errors
+    /// When the journal can't be written.
+    pub fn notice_datasets(&self, names: &[String]) -> Result<()> {
+        self.alive()?;
+        let mut used = BTreeMap::new();
+        for name in names {
+            let former = self.inner.borrow().datasets.get(name).cloned();
+            // What can't be read any more was warned of at the beginning.
+            if let (false, Ok(dataset)) =
+                (former.as_ref().is_some_and(|usage| usage.used), dataset::read(&self.ports, name))
+            {
+                used.insert(name.clone(), usage::at_use(&self.ports, &dataset, former.as_ref()));
+            }
+        }
+        self.note_datasets(used)
     }
 
     fn note_datasets(&self, datasets: BTreeMap<String, Usage>) -> Result<()> {

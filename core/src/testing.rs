@@ -516,6 +516,23 @@ impl Repository for World {
         Ok(names.into_iter().collect())
     }
 
+    fn file_commits(&self, path: &str) -> PortResult<Vec<FileCommit>> {
+        let commits = self.0.commits.borrow();
+        // Experiments are left out: their commits hold a record.
+        let is_ours = |plan: &CommitPlan| {
+            let trees = self.0.trees.borrow();
+            let tree = &trees[&plan.tree];
+            tree.contains_key(path) && !tree.keys().any(|file| file.ends_with("record.json"))
+        };
+        let mut found: Vec<_> = commits
+            .iter()
+            .filter(|(_, plan)| is_ours(plan))
+            .map(|(commit, plan)| FileCommit { commit: commit.clone(), seconds: plan.signature.seconds })
+            .collect();
+        found.sort_by_key(|of| std::cmp::Reverse(of.seconds));
+        Ok(found)
+    }
+
     fn read_staged(&self, path: &str) -> PortResult<Option<Vec<u8>>> {
         Ok(self.staged(path))
     }

@@ -27,7 +27,7 @@ mod reproduction;
 mod retention;
 mod sharing;
 
-pub use data::{AddOptions, Addition, DataSource};
+pub use data::{AddOptions, Addition, DataSource, RestoreOptions};
 pub use recovery::{Recovered, Recovery};
 pub use reproduction::{Loaded, Omissions, Packed};
 pub use retention::{Collection, Folded, Steps};

@@ -7,13 +7,14 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::errors::raise;
-use crate::run::{enter, site};
+use crate::run::{self, enter, site};
 use crate::session::long;
-use crate::{process, warn};
+use crate::{fetch, process, warn};
 
 /// Say which datasets the script uses.
 ///
-/// They are recorded as used, with what they hold now. A dataset that is not there is brought back from the store.
+/// They are recorded as used, with what they hold now. A dataset that is not there is brought back from the store, else fetched from the
+/// data remote, else from the address that it was added from, if that has the same content still.
 ///
 /// Args:
 ///     names: What each was added as: its name as `au data ls` shows it, or its path.
@@ -23,7 +24,7 @@ use crate::{process, warn};
 ///
 /// Raises:
 ///     UnknownDatasetError: If no dataset answers to a name; `au data add` adds one.
-///     MissingDataError: If a dataset's content is neither at its place nor in the store.
+///     MissingDataError: If a dataset's content is not to be had.
 ///     NotAProjectError: Outside of a project.
 ///
 /// Example:
@@ -49,7 +50,7 @@ pub(crate) fn use_datasets(py: Python<'_>, names: &Bound<'_, PyTuple>) -> PyResu
 ///
 /// Raises:
 ///     UnknownDatasetError: If no dataset answers to the name; `au data add` adds one.
-///     MissingDataError: If its content is neither at its place nor in the store.
+///     MissingDataError: If its content is not to be had.
 ///     NotAProjectError: Outside of a project.
 ///
 /// Example:
@@ -74,6 +75,14 @@ fn locate(py: Python<'_>, names: &[String]) -> PyResult<Vec<String>> {
         (located, session.take_warnings())
     });
     warn::pass_on(py, &warnings);
+    let located = match located {
+        Err(missing) if missing.kind == FailureKind::MissingData => {
+            fetch::fetch(py, names, missing)?;
+            let site = run::site(py);
+            long(py, |session| session.with_tracker(site, |tracker| tracker.use_datasets(names)))
+        }
+        other => other,
+    };
     let located = located.map_err(|failure| raise(py, &failure))?;
     Ok(located.into_iter().map(|path| path.to_string_lossy().into_owned()).collect())
 }

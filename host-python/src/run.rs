@@ -9,7 +9,7 @@ use pyo3::types::{PyModule, PyString};
 use crate::errors::{is_mistake, raise};
 use crate::membership::{self, Membership};
 use crate::session::{self, Site, Standing, long, short};
-use crate::{parameters, process, warn};
+use crate::{opened, parameters, process, warn};
 
 /// Where the tracker is opened: the project, else the working folder, in which nothing is recorded.
 pub(crate) fn site(py: Python<'_>) -> Site {
@@ -18,7 +18,7 @@ pub(crate) fn site(py: Python<'_>) -> Site {
 }
 
 /// Whether this child has a part in its parent's run, taken up now where it is time to. What the script prints is no reason to warn.
-fn join(py: Python<'_>, printing: bool) -> bool {
+pub(crate) fn join(py: Python<'_>, printing: bool) -> bool {
     // It runs the script's top level once more: its parent has recorded that.
     if process::is_inheriting(py) {
         return false;
@@ -80,6 +80,8 @@ pub(crate) fn enter(py: Python<'_>, name: Option<String>) -> PyResult<bool> {
         (begun, session.standing(), session.take_warnings(), session.run_id())
     });
     if standing == Standing::Running {
+        opened::watch(py, &root);
+        opened::flush(py);
         if let Some(id) = id {
             membership::enter(py, Membership { id, root });
         }
@@ -204,6 +206,12 @@ pub(crate) fn run_id(py: Python<'_>) -> Option<String> {
 pub(crate) fn begin(py: Python<'_>) -> bool {
     let first = process::note(py);
     let of_a_run = membership::begin(py);
+    if first
+        && !process::is_disabled(py)
+        && let Some(root) = process::project(py)
+    {
+        opened::watch(py, &root);
+    }
     first && !process::is_disabled(py) && if process::is_worker() { of_a_run } else { process::project(py).is_some() }
 }
 
@@ -273,6 +281,7 @@ pub(crate) fn terminated(py: Python<'_>) {
 fn finish(py: Python<'_>, outcome: Outcome, problem: Option<&Problem>, next: Standing) -> bool {
     let (ended, warnings) = long(py, |session| (session.end(outcome, problem, next), session.take_warnings()));
     membership::leave(py);
+    opened::forget();
     if ended.is_some() {
         let _ = py.import("aurum._terminate").and_then(|terminate| terminate.call_method0("restore"));
     }

@@ -221,6 +221,10 @@ impl experiments::GuestRun for Run {
         Ok(Run::use_datasets(self, &names)?.into_iter().map(place_out).collect())
     }
 
+    fn notice_datasets(&self, names: Vec<String>) -> Result<(), WitFailure> {
+        Ok(Run::notice_datasets(self, &names)?)
+    }
+
     fn finish(
         &self,
         outcome: experiments::Outcome,
@@ -291,11 +295,7 @@ impl datasets::Guest for Component {
         };
         let sources: Vec<_> = sources.into_iter().map(source).collect();
         let datasets::AddOptions { name, store, folder } = options;
-        let addition = add::add(&ports(), &sources, &add::Options { name, store, folder })?;
-        Ok(datasets::Addition {
-            rows: serde_json::Value::from(addition.rows).to_string(),
-            failures: addition.failures.into_iter().map(Into::into).collect(),
-        })
+        Ok(addition(add::add(&ports(), &sources, &add::Options { name, store, folder })?))
     }
 
     fn remove(names: Vec<String>, hard: bool) -> Result<String, WitFailure> {
@@ -310,13 +310,33 @@ impl datasets::Guest for Component {
         Ok(dataset::status::status(&ports(), &names, offline)?)
     }
 
-    fn restore(names: Vec<String>) -> Result<String, WitFailure> {
-        Ok(dataset::restore::restore(&ports(), &names)?)
+    fn restore(names: Vec<String>, options: datasets::RestoreOptions) -> Result<String, WitFailure> {
+        let datasets::RestoreOptions { version, to, fetch } = options;
+        Ok(dataset::restore::restore(&ports(), &names, &dataset::restore::Request { version, to, fetch })?)
+    }
+
+    fn history(name: String) -> Result<String, WitFailure> {
+        Ok(dataset::versions::history(&ports(), &name)?)
+    }
+
+    fn update(names: Vec<String>) -> Result<datasets::Addition, WitFailure> {
+        Ok(addition(dataset::update::update(&ports(), &names)?))
+    }
+
+    fn verify(names: Vec<String>) -> Result<String, WitFailure> {
+        Ok(dataset::verify::verify(&ports(), &names)?)
     }
 
     fn locate(names: Vec<String>) -> Result<Vec<datasets::Place>, WitFailure> {
         let located = dataset::restore::locate(&ports(), &names)?;
         Ok(located.into_iter().map(|(_, place)| place_out(place)).collect())
+    }
+}
+
+fn addition(addition: add::Addition) -> datasets::Addition {
+    datasets::Addition {
+        rows: serde_json::Value::from(addition.rows).to_string(),
+        failures: addition.failures.into_iter().map(Into::into).collect(),
     }
 }
 
@@ -431,6 +451,14 @@ impl sharing::Guest for Component {
         Ok(sharing::Pulled { remote, experiments, moved, archives, removed, notes, data, failures })
     }
 
+    fn push_data(names: Vec<String>, versions: bool) -> Result<Option<sharing::Freight>, WitFailure> {
+        Ok(share::send_datasets(&ports(), &names, versions)?.map(freight))
+    }
+
+    fn pull_data(names: Vec<String>, versions: bool) -> Result<Option<sharing::Freight>, WitFailure> {
+        Ok(share::bring_datasets(&ports(), &names, versions)?.map(freight))
+    }
+
     fn add_data_remote(name: String, url: String) -> Result<(), WitFailure> {
         Ok(data_remote::add(&ports(), &name, &url)?)
     }
@@ -450,13 +478,15 @@ fn shared(request: sharing::Request) -> share::Request {
     share::Request { remote, words, condition, data }
 }
 
+fn freight(share::Carried { remote, freight }: share::Carried) -> sharing::Freight {
+    let crate::ports::Freight { objects, bytes, absent } = freight;
+    sharing::Freight { remote, objects, bytes, absent }
+}
+
 fn outcome(outcome: DataOutcome) -> sharing::DataOutcome {
     match outcome {
         DataOutcome::None => sharing::DataOutcome::None,
-        DataOutcome::Carried(share::Carried { remote, freight }) => {
-            let crate::ports::Freight { objects, bytes, absent } = freight;
-            sharing::DataOutcome::Carried(sharing::Freight { remote, objects, bytes, absent })
-        }
+        DataOutcome::Carried(carried) => sharing::DataOutcome::Carried(freight(carried)),
         DataOutcome::LeftBehind(crate::ports::Freight { objects, bytes, .. }) => {
             sharing::DataOutcome::LeftBehind(sharing::LeftBehind { objects, bytes })
         }

@@ -155,6 +155,11 @@ impl ports::Repository for Imports {
         Ok(repository::list_folder(&location(folder))?)
     }
 
+    fn file_commits(&self, path: &str) -> PortResult<Vec<ports::FileCommit>> {
+        let commits = repository::file_commits(path)?.into_iter();
+        Ok(commits.map(|repository::FileCommit { commit, seconds }| ports::FileCommit { commit, seconds }).collect())
+    }
+
     fn read_staged(&self, path: &str) -> PortResult<Option<Vec<u8>>> {
         Ok(repository::read_staged(path)?)
     }
@@ -430,6 +435,20 @@ impl ports::Data for Imports {
         Ok(data::can_restore(kind(of), digest)?)
     }
 
+    fn check_stored(&self, of: ports::DataKind, digest: &str, limit: u32) -> PortResult<ports::DataCheck> {
+        Ok(check(data::check_stored(kind(of), digest, limit)?))
+    }
+
+    fn check_place(
+        &self,
+        at: &ports::Place,
+        of: ports::DataKind,
+        digest: &str,
+        limit: u32,
+    ) -> PortResult<ports::DataCheck> {
+        Ok(check(data::check_place(&place(at), kind(of), digest, limit)?))
+    }
+
     fn restore(&self, path: &str, of: ports::DataKind, digest: &str) -> PortResult<()> {
         Ok(data::restore(path, kind(of), digest)?)
     }
@@ -437,6 +456,12 @@ impl ports::Data for Imports {
     fn remove(&self, path: &str) -> PortResult<()> {
         Ok(data::remove(path)?)
     }
+}
+
+fn check(data::Check { contents, bytes, damages, more }: data::Check) -> ports::DataCheck {
+    let damage = |data::Damage { name, what }| ports::Damage { name, what };
+    let read = ports::Amount { count: contents, bytes };
+    ports::DataCheck { read, damages: damages.into_iter().map(damage).collect(), more }
 }
 
 struct Zip(archive::Writer);

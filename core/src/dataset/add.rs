@@ -304,7 +304,7 @@ fn carry_out(ports: &Ports, plan: Plan, store: Option<bool>) -> Result<Value> {
     Ok(Value::Object(row))
 }
 
-fn fetch(ports: &Ports, url: &str, path: &str) -> Result<RemoteAttributes> {
+pub(super) fn fetch(ports: &Ports, url: &str, path: &str) -> Result<RemoteAttributes> {
     if let Some((folder, _)) = path.rsplit_once('/') {
         ports.workspace_edit.make_directory(folder)?;
     }

@@ -7,24 +7,34 @@
 //! | [`remove`] | taking data out of the project |
 //! | [`status`] | how data differs from what was recorded |
 //! | [`restore`] | bringing it back, and telling where it is |
+//! | `bring` | having again what the store lacks |
+//! | [`versions`] | what it was before |
+//! | [`update`] | taking up what has changed |
+//! | [`verify`] | reading it to its end |
 //! | [`usage`] | what of it a run had, and what it used |
 //! | `ignore` | keeping it out of git |
 
 pub mod add;
+mod bring;
 pub(crate) mod ignore;
+#[cfg(test)]
+mod later_tests;
 pub mod remove;
 pub mod restore;
 pub mod status;
 #[cfg(test)]
 mod tests;
+pub mod update;
 pub mod usage;
+pub mod verify;
+pub mod versions;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::error::{Failure, FailureKind, Result};
 use crate::layout;
-use crate::ports::{DataFacts, DataKind, Place, Ports, RemoteAttributes};
+use crate::ports::{DataFacts, DataKind, DataLimits, Place, Ports, RemoteAttributes};
 use crate::redact;
 use crate::suggest;
 use crate::value;
@@ -35,6 +45,9 @@ pub const SCHEMA: &str = "aurum.dataset/1";
 const LARGEST: usize = 16 << 10;
 /// Bytes of a dataset's name: with `.json` it has to fit a file's name.
 const LONGEST_NAME: usize = 200;
+
+/// What tells whether there is anything.
+const LOOK: DataLimits = DataLimits { files: 1, bytes: 0 };
 
 /// Where a dataset came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -200,7 +213,7 @@ pub(crate) fn each(ports: &Ports) -> Result<Vec<Result<Dataset>>> {
     Ok(names.map(|name| read(ports, name)).collect())
 }
 
-fn read(ports: &Ports, name: &str) -> Result<Dataset> {
+pub(crate) fn read(ports: &Ports, name: &str) -> Result<Dataset> {
     let path = layout::dataset(name);
     let told = |failure: Failure| {
         let hint = format!("Mend the file, or take it back from git: `git checkout HEAD -- {path}`");

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Dataset, find};
 use crate::error::Result;
-use crate::ports::{DataKind, Ports, RemoteAttributes};
+use crate::ports::{DataKind, PortResult, Ports, RemoteAttributes};
 use crate::project;
 
 /// Names of changed files in an answer.
@@ -66,6 +66,15 @@ fn remote(ports: &Ports, url: &str, then: Option<&RemoteAttributes>) -> &'static
             "unknown"
         }
     }
+}
+
+/// Whether a server has another version now. What it does not say is no other one.
+///
+/// # Errors
+/// When it can't be asked.
+pub(super) fn is_newer(ports: &Ports, url: &str, then: Option<&RemoteAttributes>) -> PortResult<bool> {
+    let now = ports.remote.stat(url)?;
+    Ok(now.zip(then).and_then(|(now, then)| differs(then, &now)).unwrap_or(false))
 }
 
 /// Only what both answers hold can tell a change; none where that is nothing.

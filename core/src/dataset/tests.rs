@@ -266,7 +266,8 @@ fn restoring_never_loses_what_is_kept_nowhere_else() {
     let world = with_data();
     let ports = world.ports();
     let restore = |names: &[&str]| {
-        restore::restore(&ports, &names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        restore::restore(&ports, &names, &restore::Request::default())
             .map(|text| rows(&text).iter().map(|row| row["outcome"].as_str().unwrap().to_owned()).collect::<Vec<_>>())
     };
     assert_eq!(restore(&[]).unwrap(), ["unchanged", "unchanged"]);

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use super::data_remote;
 use crate::catalogue::Saved;
+use crate::dataset;
 use crate::error::{Failure, Result};
 use crate::ports::{DataKind, Freight, Object, Ports};
+use crate::project;
 use crate::record::Record;
 use crate::records;
 
@@ -48,6 +50,47 @@ pub(super) fn bring(ports: &Ports, saved: &[Saved]) -> Result<DataOutcome> {
     let Some(remote) = data_remote::chosen(ports)? else { return Ok(DataOutcome::None) };
     let freight = total(&objects(ports, saved)?, |objects| ports.exchange.bring(&remote.url, objects))?;
     Ok(DataOutcome::Carried(Carried { remote: remote.name, freight }))
+}
+
+/// Sends datasets, all without a name; with `versions`, all that each of them was. None where no data remote is set.
+///
+/// # Errors
+/// `UnknownDataset`, and when the data remote can't be written.
+pub fn send_datasets(ports: &Ports, names: &[String], versions: bool) -> Result<Option<Carried>> {
+    project::require(ports)?;
+    let objects = objects_of(ports, names, versions)?;
+    let Some(remote) = data_remote::chosen(ports)? else { return Ok(None) };
+    let freight = total(&objects, |objects| ports.exchange.send(&remote.url, objects))?;
+    Ok(Some(Carried { remote: remote.name, freight }))
+}
+
+/// Brings them.
+///
+/// # Errors
+/// `UnknownDataset`, and when the data remote can't be read.
+pub fn bring_datasets(ports: &Ports, names: &[String], versions: bool) -> Result<Option<Carried>> {
+    project::require(ports)?;
+    let objects = objects_of(ports, names, versions)?;
+    let Some(remote) = data_remote::chosen(ports)? else { return Ok(None) };
+    let freight = total(&objects, |objects| ports.exchange.bring(&remote.url, objects))?;
+    Ok(Some(Carried { remote: remote.name, freight }))
+}
+
+/// What the store has to have of these datasets.
+fn objects_of(ports: &Ports, names: &[String], versions: bool) -> Result<Vec<Object>> {
+    let mut kinds = BTreeMap::new();
+    for dataset in dataset::find(ports, names)? {
+        kinds.insert(dataset.digest.clone(), dataset.kind);
+        if versions {
+            let versions = dataset::versions::of(ports, &dataset.name, Some(&dataset))?;
+            kinds.extend(versions.into_iter().map(|version| (version.digest, version.kind)));
+        }
+    }
+    Ok(kinds
+        .into_iter()
+        .filter(|(digest, _)| is_digest(digest))
+        .map(|(digest, kind)| Object { digest, kind })
+        .collect())
 }
 
 /// What the caller says who could not have it done.

@@ -61,7 +61,7 @@ pub fn remove(ports: &Ports, name: &str) -> Result<()> {
 ///
 /// # Errors
 /// `Usage` where that names none, and what [`add`] says of its URL.
-pub(super) fn chosen(ports: &Ports) -> Result<Option<DataRemote>> {
+pub(crate) fn chosen(ports: &Ports) -> Result<Option<DataRemote>> {
     let remotes = ports.exchange.data_remotes()?;
     let chosen = used(ports, &remotes)?.cloned();
     if let Some(remote) = &chosen {

@@ -33,7 +33,7 @@ use crate::error::{Failure, Result};
 use crate::ports::{Ports, Wanted};
 use crate::{id, layout};
 
-pub use cargo::{Carried, DataOutcome};
+pub use cargo::{Carried, DataOutcome, bring_datasets, send_datasets};
 
 /// From how many references on they are named by what they have in common, rather than each.
 const MANY: usize = 256;

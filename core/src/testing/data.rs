@@ -169,6 +169,35 @@ impl Data for World {
         })
     }
 
+    fn check_stored(&self, kind: DataKind, wanted: &str, limit: u32) -> PortResult<DataCheck> {
+        let mut check = DataCheck::default();
+        let mut objects = vec![(String::new(), wanted.to_owned())];
+        if kind == DataKind::Folder {
+            objects.extend(self.named(wanted).unwrap_or_default());
+        }
+        for (name, wanted) in objects {
+            let what = match self.stored(&wanted) {
+                None => "is not in the store",
+                Some(bytes) if digest(&bytes) != wanted => "is damaged in the store",
+                Some(_) => continue,
+            };
+            match check.damages.len() < limit as usize {
+                true => check.damages.push(Damage { name, what: what.to_owned() }),
+                false => check.more += 1,
+            }
+        }
+        Ok(check)
+    }
+
+    fn check_place(&self, place: &Place, _kind: DataKind, digest: &str, _limit: u32) -> PortResult<DataCheck> {
+        let facts = self.content(place).map(|content| content.facts(true));
+        let mut check = DataCheck::default();
+        if facts.is_some_and(|facts| facts.digest.as_deref() != Some(digest)) {
+            check.damages.push(Damage { name: String::new(), what: "is not what was recorded".to_owned() });
+        }
+        Ok(check)
+    }
+
     fn restore(&self, path: &str, kind: DataKind, digest: &str) -> PortResult<()> {
         self.allowed("data", "restore")?;
         Data::remove(self, path)?;

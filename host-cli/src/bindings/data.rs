@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::generated::aurum::tracker::data as wit;
 use super::{Answer, Host, answer};
-use crate::capabilities::data::{Data, Differences, Facts, Kind, Limits, Place};
+use crate::capabilities::data::{Check, Data, Differences, Facts, Kind, Limits, Place};
 use crate::capabilities::{Error, Result};
 
 impl Host {
@@ -67,6 +67,17 @@ impl wit::Host for Host {
         answer(capabilities.grants.check_store().and_then(|()| capabilities.data().can_restore(kind_of(kind), &digest)))
     }
 
+    fn check_stored(&mut self, kind: wit::Kind, digest: String, limit: u32) -> Answer<wit::Check> {
+        let capabilities = &self.capabilities;
+        let checked = capabilities.grants.check_store();
+        answer(checked.and_then(|()| capabilities.data().check_stored(kind_of(kind), &digest, limit)).map(check))
+    }
+
+    fn check_place(&mut self, place: wit::Place, kind: wit::Kind, digest: String, limit: u32) -> Answer<wit::Check> {
+        let kind = kind_of(kind);
+        answer(self.reading(&place, |data, place| data.check_place(place, kind, &digest, limit)).map(check))
+    }
+
     fn restore(&mut self, path: String, kind: wit::Kind, digest: String) -> Answer<()> {
         let restored = self.capabilities.grants.check_store();
         let kind = kind_of(kind);
@@ -83,6 +94,11 @@ pub(super) fn kind_of(kind: wit::Kind) -> Kind {
         wit::Kind::File => Kind::File,
         wit::Kind::Folder => Kind::Folder,
     }
+}
+
+fn check(Check { contents, bytes, damages, more }: Check) -> wit::Check {
+    let damages = damages.into_iter().map(|(name, what)| wit::Damage { name, what }).collect();
+    wit::Check { contents, bytes, damages, more }
 }
 
 fn facts(facts: Facts) -> wit::Facts {

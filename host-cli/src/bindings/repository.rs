@@ -54,6 +54,12 @@ impl wit::Host for Host {
         answer(self.capabilities.repository.list_folder(&location(folder)))
     }
 
+    fn file_commits(&mut self, path: String) -> Answer<Vec<wit::FileCommit>> {
+        let commits = self.capabilities.repository.file_commits(&path);
+        let commit = |(commit, seconds)| wit::FileCommit { commit, seconds };
+        answer(commits.map(|commits| commits.into_iter().map(commit).collect()))
+    }
+
     fn read_staged(&mut self, path: String) -> Answer<Option<Vec<u8>>> {
         answer(self.capabilities.repository.read_staged(&path))
     }

@@ -210,6 +210,11 @@ impl Repository {
         history::list_folder(self.git()?, location)
     }
 
+    /// The commits that changed a file, newest first, each with its time in seconds.
+    pub fn file_commits(&self, path: &str) -> Result<Vec<(String, i64)>> {
+        history::file_commits(&self.root, path)
+    }
+
     /// A file as it is staged in the index; none when it is not.
     pub fn read_staged(&self, path: &str) -> Result<Option<Vec<u8>>> {
         history::read_staged(self.git()?, path)

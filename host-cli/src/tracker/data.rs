@@ -36,6 +36,23 @@ pub struct Addition {
     pub failures: Vec<Failure>,
 }
 
+/// How data is to be brought back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RestoreOptions {
+    /// A digest or the beginning of one, a commit, or an experiment; without it, the version that is described.
+    pub version: Option<String>,
+    /// Where to, instead of its place.
+    pub to: Option<PathBuf>,
+    /// Whether the data remote and servers are asked for what the store lacks.
+    pub fetch: bool,
+}
+
+impl From<wit::Addition> for Addition {
+    fn from(addition: wit::Addition) -> Self {
+        Self { rows: addition.rows, failures: addition.failures.into_iter().map(Into::into).collect() }
+    }
+}
+
 impl Tracker {
     /// Hashes, keeps and records data. Paths are relative to the process's folder; those outside of the project are granted by
     /// being named here.
@@ -54,7 +71,7 @@ impl Tracker {
         let options = wit::AddOptions { name: options.name.clone(), store: options.store, folder };
         let addition = self
             .call(|sandbox| sandbox.core.aurum_tracker_datasets().call_add(&mut sandbox.store, &sources, &options))?;
-        Ok(Addition { rows: addition.rows, failures: addition.failures.into_iter().map(Into::into).collect() })
+        Ok(addition.into())
     }
 
     /// Takes datasets out of the project; with `hard` their files too.
@@ -87,9 +104,48 @@ impl Tracker {
     ///
     /// # Errors
     /// Before anything is changed, when something would be lost, or the store does not have the content.
-    pub fn restore_data(&mut self, names: &[String]) -> Result<String> {
+    pub fn restore_data(&mut self, names: &[String], options: &RestoreOptions) -> Result<String> {
         let names = self.data_names(names);
-        self.call(|sandbox| sandbox.core.aurum_tracker_datasets().call_restore(&mut sandbox.store, &names))
+        let to = options.to.as_deref().map(|path| self.free_path(path)).transpose()?;
+        let options = wit::RestoreOptions { version: options.version.clone(), to, fetch: options.fetch };
+        self.call(|sandbox| sandbox.core.aurum_tracker_datasets().call_restore(&mut sandbox.store, &names, &options))
+    }
+
+    /// The versions of a dataset, oldest first.
+    ///
+    /// # Errors
+    /// For a name that no dataset answers or answered to.
+    pub fn data_history(&mut self, name: &str) -> Result<String> {
+        let name = self.data_names(&[name.to_owned()]).remove(0);
+        self.call(|sandbox| sandbox.core.aurum_tracker_datasets().call_history(&mut sandbox.store, &name))
+    }
+
+    /// Makes what datasets, all without a name, are now their recorded state.
+    ///
+    /// # Errors
+    /// For a name that no dataset answers to.
+    pub fn update_data(&mut self, names: &[String]) -> Result<Addition> {
+        let names = self.data_names(names);
+        let addition =
+            self.call(|sandbox| sandbox.core.aurum_tracker_datasets().call_update(&mut sandbox.store, &names))?;
+        Ok(addition.into())
+    }
+
+    /// Reads datasets, all without a name, to their end, to hold them against their digests.
+    ///
+    /// # Errors
+    /// For a name that no dataset answers to, and for data that can't be read.
+    pub fn verify_data(&mut self, names: &[String]) -> Result<String> {
+        let names = self.data_names(names);
+        self.call(|sandbox| sandbox.core.aurum_tracker_datasets().call_verify(&mut sandbox.store, &names))
+    }
+
+    /// Records datasets as used that the script has opened without saying so.
+    ///
+    /// # Errors
+    /// When no run is under way, or the journal can't be written.
+    pub fn notice_datasets(&mut self, names: &[String]) -> Result<()> {
+        self.with_run(|core, store, run| core.run().call_notice_datasets(store, run, names))
     }
 
     /// Where datasets are. Within a run they are recorded as used.
@@ -175,8 +231,30 @@ impl Tracker {
         }
     }
 
+    /// A path of the project at which nothing stands yet.
+    fn free_path(&mut self, path: &Path) -> Result<String> {
+        let outside = || {
+            let message = format!("`{}` is no path in the project", path.display());
+            Failure::new(FailureKind::InvalidValue, message, "Name one in the project, in a folder that is there")
+        };
+        let there = self.place(path).ok();
+        let place = there.or_else(|| {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let file = path.file_name()?.to_str()?;
+            match self.place(folder).ok()? {
+                Place::Project(folder) if folder.is_empty() => Some(Place::Project(file.to_owned())),
+                Place::Project(folder) => Some(Place::Project(format!("{folder}/{file}"))),
+                outside @ Place::Outside(_) => Some(outside),
+            }
+        });
+        match place {
+            Some(Place::Project(path)) => Ok(path),
+            _ => Err(outside()),
+        }
+    }
+
     /// Names of datasets; what can only be a path is made one that the core knows.
-    fn data_names(&mut self, names: &[String]) -> Vec<String> {
+    pub(super) fn data_names(&mut self, names: &[String]) -> Vec<String> {
         let is_path = |name: &str| name.starts_with(['.', '/']) && name.contains('/');
         let resolved = |tracker: &mut Self, name: &String| {
             if !is_path(name) {

@@ -78,6 +78,25 @@ impl Tracker {
         Ok(Pulled { remote, experiments, moved, archives, removed, notes, data, failures })
     }
 
+    /// Sends the contents of datasets, all without a name, to the data remote; with `versions`, those of all their versions. None
+    /// where no data remote is set.
+    ///
+    /// # Errors
+    /// For a name that no dataset answers to, and when the data remote can't be written.
+    pub fn push_data(&mut self, names: &[String], versions: bool) -> Result<Option<Freight>> {
+        let names = self.data_names(names);
+        self.call(|sandbox| sandbox.core.aurum_tracker_sharing().call_push_data(&mut sandbox.store, &names, versions))
+    }
+
+    /// Brings them from it.
+    ///
+    /// # Errors
+    /// For a name that no dataset answers to, and when the data remote can't be read.
+    pub fn pull_data(&mut self, names: &[String], versions: bool) -> Result<Option<Freight>> {
+        let names = self.data_names(names);
+        self.call(|sandbox| sandbox.core.aurum_tracker_sharing().call_pull_data(&mut sandbox.store, &names, versions))
+    }
+
     /// Remembers a data remote.
     ///
     /// # Errors
@@ -110,6 +129,18 @@ impl Tracker {
         let capabilities = &mut self.sandbox()?.store.data_mut().capabilities;
         for remote in exchange::remotes(&capabilities.repository)? {
             capabilities.grants = capabilities.grants.clone().allow_exchange(&remote);
+        }
+        Ok(())
+    }
+
+    /// Grants the exchange with every data remote that is configured here.
+    ///
+    /// # Errors
+    /// When git's configuration can't be read.
+    pub fn allow_data_remotes(&mut self) -> Result<()> {
+        let capabilities = &mut self.sandbox()?.store.data_mut().capabilities;
+        for remote in exchange::cargo::data_remotes(&capabilities.repository)? {
+            capabilities.grants = capabilities.grants.clone().allow_exchange(&remote.url);
         }
         Ok(())
     }

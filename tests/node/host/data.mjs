@@ -7,6 +7,8 @@ const refuse = () => denied('data');
 export const measure = refuse;
 export const keep = refuse;
 export const compare = refuse;
+export const checkStored = refuse;
+export const checkPlace = refuse;
 export const isKept = refuse;
 export const canRestore = refuse;
 export const restore = refuse;

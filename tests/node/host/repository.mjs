@@ -117,6 +117,15 @@ export function listFolder({ root, path }) {
   return git.list(['ls-tree', '-z', '--name-only', `${root}:${path}`], { absent: [FAILED] });
 }
 
+export function fileCommits(path) {
+  const apart = ['refs/tags/au/*', 'refs/aurum/*', 'refs/notes/*'].map((name) => `--exclude=${name}`);
+  const words = ['rev-list', '--full-history', '--no-commit-header', '--format=%H %ct%x00', ...apart, '--all', '--', path];
+  return git.list(words).filter((line) => line.trim()).map((line) => {
+    const [commit, seconds] = line.trim().split(' ');
+    return { commit, seconds: BigInt(seconds) };
+  });
+}
+
 export function readStaged(path) {
   return git.bytes(['cat-file', 'blob', `:0:${path}`], { absent: [FAILED] });
 }

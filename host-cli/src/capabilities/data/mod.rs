@@ -11,8 +11,10 @@ use super::store::{Store, parse_digest};
 use super::{Error, Result};
 
 pub(super) mod batch;
+mod check;
 mod compare;
 mod content;
+pub mod known;
 mod link;
 pub(crate) mod manifest;
 mod measure;
@@ -29,6 +31,8 @@ mod survey;
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests;
 mod walk;
+
+pub use self::check::Check;
 
 /// How many folders data may be in, within its own: each is held open while it is gone through.
 const MAX_DEPTH: usize = 64;
@@ -191,6 +195,19 @@ impl Data {
             }
         }
         Ok(true)
+    }
+
+    /// Holds what the store has of a content, and of all that it names if it is a manifest, against its digest.
+    pub fn check_stored(&self, kind: Kind, digest: &str, limit: u32) -> Result<Check> {
+        parse_digest(digest)?;
+        check::stored(self.store()?, kind, digest, limit)
+    }
+
+    /// Holds what stands at a place against a digest, whatever is remembered of it.
+    pub fn check_place(&self, place: Place<'_>, kind: Kind, digest: &str, limit: u32) -> Result<Check> {
+        parse_digest(digest)?;
+        let Some(spot) = Spot::find(&self.root, place)? else { return Ok(Check::default()) };
+        check::place(&spot, self.store.as_ref(), kind, digest, limit)
     }
 
     /// Makes a path what the digest says, whatever stood there.

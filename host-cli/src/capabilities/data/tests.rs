@@ -602,3 +602,59 @@ fn many_restore_the_same_at_once() {
     });
     assert_eq!(project.data.measure(Place::Project("d"), None).unwrap().unwrap().files, 300);
 }
+
+#[test]
+fn every_byte_is_read_whatever_is_remembered() {
+    let project = project();
+    let digest = project.sample();
+    let store = |project: &Project| project.data.check_stored(Kind::Folder, &digest, 9).unwrap();
+    let place = |project: &Project| project.data.check_place(Place::Project("d"), Kind::Folder, &digest, 9).unwrap();
+    let (whole, there) = (store(&project), place(&project));
+    assert!(whole.damages.is_empty() && whole.contents > 5 && whole.bytes > 3 * PIECE as u64, "{whole:?}");
+    assert!(there.damages.is_empty() && there.contents == project.measure("d").files, "{there:?}");
+
+    // As a disk loses a bit: neither size nor times tell.
+    let flip = |path: &Path| {
+        let times = fs::metadata(path).unwrap();
+        let mut permissions = times.permissions();
+        permissions.set_mode(0o644);
+        fs::set_permissions(path, permissions).unwrap();
+        let mut file = File::options().read(true).write(true).open(path).unwrap();
+        let mut byte = [0];
+        file.read_exact(&mut byte).unwrap();
+        file.rewind().unwrap();
+        file.write_all(&[byte[0] ^ 1]).unwrap();
+        file.set_modified(times.modified().unwrap()).unwrap();
+    };
+    flip(&project.root.join("d/large"));
+    project.write("d/new", "");
+    fs::remove_file(project.root.join("d/same")).unwrap();
+    let damages = place(&project).damages;
+    let told: Vec<String> = damages.iter().map(|(name, what)| format!("{name} {what}")).collect();
+    assert_eq!(told, ["large is not what was recorded", "new is not of it", "same is missing"]);
+
+    let large = digest_of(&Sha256::digest(vec![7; 3 * PIECE + 1]).into());
+    flip(&project.store.path(&large).unwrap());
+    let damages = store(&project).damages;
+    assert!(matches!(&damages[..], [(name, what)] if name == "large" && what.contains("is damaged in the store")));
+    fs::remove_file(project.store.path(&large).unwrap()).unwrap();
+    assert!(store(&project).damages[0].1.contains("is not in the store"));
+    flip(&project.store.path(&digest).unwrap());
+    let check = store(&project);
+    assert!(check.damages.len() == 1 && check.damages[0].0.is_empty() && check.contents == 1, "{check:?}");
+    assert_eq!(project.data.check_place(Place::Project("d"), Kind::Folder, &digest, 9).unwrap().damages.len(), 1);
+    assert_eq!(project.data.check_stored(Kind::Folder, &digest, 0).unwrap().more, 1);
+}
+
+#[test]
+fn descriptions_tell_where_data_is_without_a_core() {
+    let project = project();
+    project.write(".au/datasets/b.json", r#"{ "name": "b", "source": { "path": "data/b" } }"#);
+    project.write(".au/datasets/a.json", r#"{ "name": "a", "source": { "path": "a.csv" }, "more": 1 }"#);
+    project.write(".au/datasets/evil.json", r#"{ "name": "e", "source": { "path": "../e" } }"#);
+    project.write(".au/datasets/torn.json", "{");
+    project.write(".au/datasets/x.txt", "{}");
+    let places = known::places(&project.root);
+    assert_eq!(places, [("a".into(), project.root.join("a.csv")), ("b".into(), project.root.join("data/b"))]);
+    assert!(known::places(Path::new("/nonexistent")).is_empty());
+}

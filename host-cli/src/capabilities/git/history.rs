@@ -13,6 +13,8 @@ use crate::capabilities::{Error, Result};
 
 /// The most that one answer holds, and the largest file.
 const LIMIT: u64 = 4 << 20;
+/// Far more than there are versions of anything that people add by hand.
+const MOST_COMMITS: &str = "--max-count=10000";
 
 /// The files at these places, as many from the front as fit.
 pub(crate) fn read_files(repository: &gix::Repository, locations: &[Location]) -> Result<Vec<Option<Vec<u8>>>> {
@@ -77,6 +79,31 @@ pub(crate) fn list_folder(repository: &gix::Repository, location: &Location) -> 
         .collect()
 }
 
+/// The commits that changed a file, in all that is no experiment: newest first, each with its time in seconds.
+pub(crate) fn file_commits(folder: &Path, path: &str) -> Result<Vec<(String, i64)>> {
+    check_path(path)?;
+    let arguments = [
+        "--literal-pathspecs",
+        "rev-list",
+        "--full-history",
+        "--no-commit-header",
+        "--format=%H %ct",
+        MOST_COMMITS,
+        "--exclude=refs/tags/au/*",
+        "--exclude=refs/aurum/*",
+        "--exclude=refs/notes/*",
+        "--all",
+        "--",
+        path,
+    ];
+    let listed = command::git(folder, &arguments, b"")?;
+    let commit = |line: &str| {
+        let (commit, seconds) = line.split_once(' ')?;
+        Some((commit.to_owned(), seconds.parse().ok()?))
+    };
+    Ok(String::from_utf8_lossy(&listed).lines().filter_map(commit).collect())
+}
+
 /// A file as it is staged.
 pub(crate) fn read_staged(repository: &gix::Repository, path: &str) -> Result<Option<Vec<u8>>> {
     check_path(path)?;
@@ -113,5 +140,39 @@ pub(crate) fn root<'r>(repository: &'r gix::Repository, id: &str) -> Result<Opti
         Ok(tree) => Ok(Some(tree)),
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(failure(&error)),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+    use crate::capabilities::git::testing::Sample;
+
+    #[test]
+    fn the_commits_of_a_file_are_those_of_all_branches_and_of_no_experiment() {
+        let sample = Sample::with(&[("d/[a]", "first"), ("d/a", "other")]);
+        let first = sample.git(&["rev-parse", "HEAD"]);
+        sample.write("d/[a]", "side");
+        sample.git(&["switch", "-qc", "side"]);
+        sample.git(&["commit", "-qam", "side"]);
+        let side = sample.git(&["rev-parse", "HEAD"]);
+        sample.git(&["switch", "-q", "main"]);
+        sample.write("d/a", "unrelated");
+        sample.git(&["commit", "-qam", "unrelated"]);
+        sample.write("d/[a]", "experiment");
+        sample.git(&["add", "--all"]);
+        let tree = sample.git(&["write-tree"]);
+        let experiment = sample.git(&["commit-tree", &tree, "-p", "HEAD", "-m", "x"]);
+        sample.git(&["update-ref", "refs/tags/au/1", &experiment]);
+        let mut commits: Vec<_> = file_commits(&sample.root(), "d/[a]").unwrap();
+        commits.sort();
+        let mut expected = [first, side];
+        expected.sort();
+        assert_eq!(commits.iter().map(|(commit, _)| commit.clone()).collect::<Vec<_>>(), expected);
+        assert!(commits.iter().all(|(_, seconds)| *seconds > 0));
+        assert!(file_commits(&sample.root(), "nothing").unwrap().is_empty());
+        assert!(file_commits(&sample.root(), "../x").is_err());
+        assert!(file_commits(&Sample::empty().root(), "d/a").unwrap().is_empty());
     }
 }

@@ -118,7 +118,7 @@ fn source(text: OsString) -> DataSource {
     }
 }
 
-fn show(ui: &mut Ui<'_>, rows: &str, json: bool, here: &str) -> Result<()> {
+pub(super) fn show(ui: &mut Ui<'_>, rows: &str, json: bool, here: &str) -> Result<()> {
     if json {
         return show_json(ui, rows);
     }

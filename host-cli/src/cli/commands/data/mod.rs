@@ -2,12 +2,16 @@
 
 pub(crate) mod add;
 mod advice;
+pub(crate) mod freight;
+pub(crate) mod history;
 pub(crate) mod ls;
 pub(crate) mod remote;
 pub(crate) mod restore;
 pub(crate) mod rm;
 mod secret;
 pub(crate) mod status;
+pub(crate) mod update;
+pub(crate) mod verify;
 
 use std::env;
 use std::path::Path;
@@ -15,12 +19,17 @@ use std::path::Path;
 use clap::Subcommand;
 
 use self::add::AddArgs;
+use self::freight::{PullArgs, PushArgs};
+use self::history::HistoryArgs;
 use self::ls::LsArgs;
 use self::remote::RemoteArgs;
 use self::restore::RestoreArgs;
 use self::rm::RmArgs;
 use self::status::StatusArgs;
-use super::{at, at_with};
+use self::update::UpdateArgs;
+use self::verify::VerifyArgs;
+use super::{at, at_with, watching};
+use crate::capabilities::interpreter::Interpreter;
 use crate::capabilities::remote as servers;
 use crate::cli::Result;
 use crate::cli::args::EXIT_STATUS;
@@ -28,6 +37,7 @@ use crate::cli::render::dataset::Dataset;
 use crate::cli::render::json;
 use crate::cli::ui::Ui;
 use crate::grants::Grants;
+use crate::{Failure, Tracker};
 
 /// Keep track of the data that experiments use
 ///
@@ -47,7 +57,12 @@ pub(crate) enum DataCommand {
     #[command(visible_alias = "list")]
     Ls(LsArgs),
     Status(StatusArgs),
+    Update(UpdateArgs),
     Restore(RestoreArgs),
+    History(HistoryArgs),
+    Verify(VerifyArgs),
+    Push(PushArgs),
+    Pull(PullArgs),
     #[command(visible_alias = "remove")]
     Rm(RmArgs),
     Remote(RemoteArgs),
@@ -60,6 +75,7 @@ Examples:
   au data add adult.data       Keep track of a file
   au data status               See what has changed since
   au data restore adult.data   Bring it back to what it was
+  au data history adult.data   See what it was before
   au data remote add share file:///mnt/share
                                Have it go along with `au push`
 
@@ -67,7 +83,7 @@ Examples:
     )
 }
 
-/// Each subcommand gets what it needs: only two of them reach servers, and only those of the addresses at hand.
+/// Each subcommand gets what it needs: only some of them reach servers, and only those of the addresses at hand.
 pub(crate) fn data(ui: &mut Ui<'_>, root: &Path, args: &DataArgs) -> Result<()> {
     match &args.command {
         DataCommand::Add(args) => {
@@ -76,14 +92,53 @@ pub(crate) fn data(ui: &mut Ui<'_>, root: &Path, args: &DataArgs) -> Result<()> 
         }
         DataCommand::Ls(args) => at(root, ui, |ui, tracker| ls::ls(ui, tracker, args)),
         DataCommand::Status(args) => {
-            let addresses = args.addresses(root)?;
+            let addresses = if args.offline { Vec::new() } else { addresses(root)? };
             let grants = reaching(ui, addresses.iter().map(String::as_str));
             at_with(root, grants, ui, |ui, tracker| status::status(ui, tracker, args))
         }
-        DataCommand::Restore(args) => at(root, ui, |ui, tracker| restore::restore(ui, tracker, args)),
+        DataCommand::Update(args) => {
+            let addresses = addresses(root)?;
+            let grants = reaching(ui, addresses.iter().map(String::as_str));
+            at_with(root, grants, ui, |ui, tracker| update::update(ui, tracker, args))
+        }
+        DataCommand::Restore(args) => {
+            let addresses = if args.offline { Vec::new() } else { addresses(root)? };
+            let grants = reaching(ui, addresses.iter().map(String::as_str));
+            at_with(root, grants, ui, |ui, tracker| {
+                if !args.offline {
+                    tracker.allow_data_remotes()?;
+                }
+                tracker.observe(watching::observer(ui.is_quiet()));
+                restore::restore(ui, tracker, args)
+            })
+        }
+        DataCommand::History(args) => at(root, ui, |ui, tracker| history::history(ui, tracker, args)),
+        DataCommand::Verify(args) => at(root, ui, |ui, tracker| verify::verify(ui, tracker, args)),
+        DataCommand::Push(args) => with_data_remotes(root, ui, |ui, tracker| freight::push(ui, tracker, args)),
+        DataCommand::Pull(args) => with_data_remotes(root, ui, |ui, tracker| freight::pull(ui, tracker, args)),
         DataCommand::Rm(args) => at(root, ui, |ui, tracker| rm::rm(ui, tracker, args)),
         DataCommand::Remote(args) => at(root, ui, |ui, tracker| remote::remote(ui, tracker, args)),
     }
+}
+
+/// Everything on this computer, and the data remotes.
+fn with_data_remotes(
+    root: &Path,
+    ui: &mut Ui<'_>,
+    act: impl FnOnce(&mut Ui<'_>, &mut Tracker) -> Result<()>,
+) -> Result<()> {
+    at(root, ui, |ui, tracker| {
+        tracker.allow_data_remotes()?;
+        tracker.observe(watching::observer(ui.is_quiet()));
+        act(ui, tracker)
+    })
+}
+
+/// The addresses that data came from. A tracker that reads the project and nothing else tells them, so that the one that looks at
+/// the data is granted their servers alone.
+fn addresses(root: &Path) -> Result<Vec<String>, Failure> {
+    let rows = Tracker::open(root, Grants::none().allow_workspace(), Interpreter::none())?.list_data()?;
+    Ok(Dataset::rows(&rows)?.into_iter().filter_map(|row| row.source.url).collect())
 }
 
 /// This computer and the servers of these addresses, wherever those send on to. What is no address is for the core to

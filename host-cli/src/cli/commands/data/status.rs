@@ -1,8 +1,7 @@
 use std::io::{self, Write};
-use std::path::Path;
 
 use super::{advice, here, rows_to_show};
-use crate::capabilities::interpreter::Interpreter;
+use crate::Tracker;
 use crate::cli::Result;
 use crate::cli::args::EXIT_STATUS;
 use crate::cli::render::dataset::Dataset;
@@ -10,8 +9,6 @@ use crate::cli::render::grid::{Cell, Column, Grid};
 use crate::cli::render::style::{self, Palette};
 use crate::cli::render::{escape, size};
 use crate::cli::ui::Ui;
-use crate::grants::Grants;
-use crate::{Failure, Tracker};
 
 /// See what data has changed since it was added
 ///
@@ -25,7 +22,7 @@ pub(crate) struct StatusArgs {
     names: Vec<String>,
     /// Ask no server
     #[arg(long)]
-    offline: bool,
+    pub(super) offline: bool,
     /// Print a JSON array with all that was found
     #[arg(long)]
     json: bool,
@@ -51,18 +48,6 @@ pub(crate) fn status(ui: &mut Ui<'_>, tracker: &mut Tracker, args: &StatusArgs) 
         ui.note(&summary, &advice::hints(&rows, &here()));
     }
     Ok(())
-}
-
-impl StatusArgs {
-    /// The addresses that are to be asked. A tracker that reads the project and nothing else tells them, so that the one
-    /// that looks at the data is granted their servers alone.
-    pub(crate) fn addresses(&self, root: &Path) -> Result<Vec<String>, Failure> {
-        if self.offline {
-            return Ok(Vec::new());
-        }
-        let rows = Tracker::open(root, Grants::none().allow_workspace(), Interpreter::none())?.list_data()?;
-        Ok(Dataset::rows(&rows)?.into_iter().filter_map(|row| row.source.url).collect())
-    }
 }
 
 fn show(out: &mut dyn Write, rows: &[Dataset], palette: Palette) -> io::Result<()> {
