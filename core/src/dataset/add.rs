@@ -244,9 +244,14 @@ fn check_free(ports: &Ports, path: &str, url: &str, former: Option<&Dataset>) ->
 
 fn carry_out(ports: &Ports, plan: Plan, store: Option<bool>) -> Result<Value> {
     let Plan { name, place, url, former } = plan;
-    let told = |failure: Failure| Failure {
-        message: format!("`{}` is not added: {}", place.path(), failure.message),
-        ..failure
+    let told = |failure: Failure| {
+        let message = format!("`{}` is not added: {}", place.path(), failure.message);
+        let failure = Failure { message, ..failure };
+        if failure.hints.is_empty() {
+            failure.hint("Nothing was recorded: mend that, or move away what is no data, then add it again")
+        } else {
+            failure
+        }
     };
     let mut remote = None;
     if let (Some(url), Place::Project(path)) = (&url, &place) {

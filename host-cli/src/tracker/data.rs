@@ -213,6 +213,9 @@ impl Tracker {
         let shown = path.display();
         let found = path.canonicalize().map_err(|error| {
             let message = match error.kind() {
+                std::io::ErrorKind::NotFound if path.symlink_metadata().is_ok() => {
+                    format!("`{shown}` is a link that leads nowhere")
+                }
                 std::io::ErrorKind::NotFound => format!("There is nothing at `{shown}`"),
                 _ => format!("`{shown}` can't be read: {error}"),
             };

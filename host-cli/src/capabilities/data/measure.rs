@@ -73,7 +73,7 @@ pub(super) fn keep(spot: &Spot, store: &Store, cache: &mut StatCache) -> Result<
         return Ok(Some(facts));
     }
     let mut facts = Facts { kind: Kind::Folder, size: 0, files: 0, digest: None };
-    let mut walk = Walk::new(spot)?;
+    let mut walk = Walk::strict(spot)?;
     let mut hash = Sha256::new();
     let mut length = 0;
     let mut lines = Vec::new();

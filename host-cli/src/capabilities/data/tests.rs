@@ -658,3 +658,34 @@ fn descriptions_tell_where_data_is_without_a_core() {
     assert_eq!(places, [("a".into(), project.root.join("a.csv")), ("b".into(), project.root.join("data/b"))]);
     assert!(known::places(Path::new("/nonexistent")).is_empty());
 }
+
+#[test]
+fn a_folder_that_changes_while_it_is_walked_is_not_kept() {
+    let project = project();
+    for name in ["d/a", "d/sub/b", "d/z"] {
+        project.write(name, name);
+    }
+    let spot = || place::Spot::find(&project.root, Place::Project("d")).unwrap().unwrap();
+    let rest = |mut walk: walk::Walk| loop {
+        match walk.batch(1) {
+            Ok(found) if found.is_empty() => return None,
+            Ok(_) => {}
+            Err(error) => return Some(error.to_string()),
+        }
+    };
+    assert_eq!(rest(walk::Walk::strict(&spot()).unwrap()), None);
+    thread::sleep(Duration::from_millis(20));
+    let mut walk = walk::Walk::strict(&spot()).unwrap();
+    walk.batch(1).unwrap();
+    project.write("d/new", "");
+    assert!(rest(walk).unwrap().contains("`d` changes while it is read"));
+    // Whoever only looks takes what there is.
+    let mut walk = walk::Walk::new(&spot()).unwrap();
+    walk.batch(1).unwrap();
+    project.write("d/newer", "");
+    assert_eq!(rest(walk), None);
+    let mut walk = walk::Walk::new(&spot()).unwrap();
+    walk.batch(1).unwrap();
+    fs::remove_file(project.root.join("d/z")).unwrap();
+    assert!(rest(walk).unwrap().contains("`d` changes while it is read"));
+}

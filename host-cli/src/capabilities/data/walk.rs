@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use rustix::fs::{Dir, FileType};
+use rustix::io::Errno;
 
 use super::MAX_DEPTH;
 use super::manifest::Mode;
@@ -43,6 +44,8 @@ pub(super) struct Walk {
     prefix: String,
     /// How the folder is called in errors.
     shown: String,
+    /// Whether a folder that changes meanwhile is an error.
+    strict: bool,
 }
 
 #[derive(Debug)]
@@ -51,15 +54,21 @@ struct Frame {
     names: Names,
     /// How long the prefix is without this folder's name.
     outer: usize,
+    /// As the folder was before its names were read.
+    stamp: Stamp,
 }
 
 impl Walk {
     /// Begins with the folder that stands there.
     pub(super) fn new(spot: &Spot) -> Result<Self> {
         let folder = spot.open()?;
-        let names = Names::read(&folder).map_err(|error| failed("reading the folder", &spot.shown, error))?;
-        let frame = Frame { folder: Arc::new(folder), names, outer: 0 };
-        Ok(Self { frames: vec![frame], prefix: String::new(), shown: spot.shown.clone() })
+        let frame = Frame::new(folder, 0).map_err(|error| failed("reading the folder", &spot.shown, error))?;
+        Ok(Self { frames: vec![frame], prefix: String::new(), shown: spot.shown.clone(), strict: false })
+    }
+
+    /// The same for who keeps what is found: files that come or go meanwhile would make it a state that never was.
+    pub(super) fn strict(spot: &Spot) -> Result<Self> {
+        Ok(Self { strict: true, ..Self::new(spot)? })
     }
 
     /// The next ones, at most so many; none at the end.
@@ -86,14 +95,20 @@ impl Walk {
         loop {
             let Some(frame) = self.frames.last_mut() else { return Ok(None) };
             let Some(name) = frame.names.next() else {
+                if self.strict && stamp(&frame.folder).ok() != Some(frame.stamp) {
+                    return Err(changes(&format!("{}/{}", self.shown, self.prefix)));
+                }
                 self.prefix.truncate(frame.outer);
                 self.frames.pop();
                 continue;
             };
             let name = check_name(name, &self.prefix, &self.shown)?;
             let found = stat(&frame.folder, name);
-            let found =
-                found.map_err(|error| failed("looking at", &format!("{}/{}{name}", self.shown, self.prefix), error))?;
+            let found = found.map_err(|error| match error {
+                // It was there when the names were read.
+                Errno::NOENT => changes(&format!("{}/{}", self.shown, self.prefix)),
+                error => failed("looking at", &format!("{}/{}{name}", self.shown, self.prefix), error),
+            })?;
             let mode = match FileType::from_raw_mode(found.st_mode) {
                 FileType::RegularFile if found.st_mode & 0o100 != 0 => Mode::Executable,
                 FileType::RegularFile => Mode::File,
@@ -115,20 +130,32 @@ impl Walk {
         if self.frames.len() > MAX_DEPTH {
             return Err(Error::Other(format!("`{}` is in more than {MAX_DEPTH} folders", self.show(&found.path))));
         }
-        let read = || {
-            let folder = open_folder(&found.folder, found.name())?;
-            Ok((Names::read(&folder)?, folder))
-        };
-        let (names, folder) =
-            read().map_err(|error: rustix::io::Errno| failed("reading the folder", &self.show(&found.path), error))?;
-        if names.is_empty() {
+        let read = || Frame::new(open_folder(&found.folder, found.name())?, self.prefix.len());
+        let frame = read().map_err(|error| failed("reading the folder", &self.show(&found.path), error))?;
+        if frame.names.is_empty() {
             return Ok(true);
         }
-        self.frames.push(Frame { folder: Arc::new(folder), names, outer: self.prefix.len() });
+        self.frames.push(frame);
         self.prefix.clone_from(&found.path);
         self.prefix.push('/');
         Ok(false)
     }
+}
+
+impl Frame {
+    fn new(folder: OwnedFd, outer: usize) -> Result<Self, Errno> {
+        let stamp = stamp(&folder)?;
+        let names = Names::read(&folder)?;
+        Ok(Self { folder: Arc::new(folder), names, outer, stamp })
+    }
+}
+
+fn stamp(folder: &OwnedFd) -> Result<Stamp, Errno> {
+    rustix::fs::fstat(folder).map(|found| Stamp::from(&found))
+}
+
+fn changes(folder: &str) -> Error {
+    Error::Other(format!("`{}` changes while it is read", folder.trim_end_matches('/')))
 }
 
 /// Refuses names that no manifest can have.
