@@ -12,6 +12,7 @@ import socket
 import socketserver
 import ssl
 import threading
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -64,6 +65,8 @@ class Handler(BaseHTTPRequestHandler):
         asked = Asked(self.command, self.path, {name.lower(): value for name, value in self.headers.items()})
         self.server.asked.append(asked)
         answer = self.server.answers.get(self.path.partition("?")[0], Answer(b"There is nothing here\n", 404))
+        if self.server.login and asked.headers.get("authorization") != f"Basic {b64encode(self.server.login.encode()).decode()}":
+            answer = Answer(b"Who are you?\n", 401, headers={"WWW-Authenticate": "Basic realm=x"})
         status, body, headers = answer.status, answer.content, {}
         if status == 200:
             headers = {"ETag": answer.entity_tag, "Last-Modified": answer.last_modified, "Accept-Ranges": "bytes"}
@@ -104,6 +107,8 @@ class Server(ThreadingHTTPServer):
         super().__init__((LOOPBACK, 0), Handler)
         self.answers = answers
         self.asked: list[Asked] = []
+        #: `user:password`, where it lets nobody else in.
+        self.login = ""
         #: Called between head and body, which then waits for it.
         self.before_body: Callable[[], object] = lambda: None
         self.address = f"{'https' if context else 'http'}://{LOOPBACK}:{self.server_port}"

@@ -14,7 +14,7 @@ use crate::capabilities::clock::Clock;
 use crate::capabilities::entropy::Entropy;
 use crate::capabilities::exchange::Observer;
 use crate::capabilities::interpreter::Interpreter;
-use crate::capabilities::remote::Remote;
+use crate::capabilities::remote::{Login, Remote};
 use crate::capabilities::repository::Repository;
 use crate::capabilities::workspace::Workspace;
 use crate::engine;
@@ -104,6 +104,13 @@ impl Tracker {
     /// Each reason not to, before anything is changed.
     pub fn init(&mut self) -> Result<Created> {
         self.call(|sandbox| sandbox.core.aurum_tracker_project().call_init(&mut sandbox.store))
+    }
+
+    /// Whom servers of S3 and FTP are to take us for, in place of what the environment says.
+    pub fn log_in(&mut self, login: Login) {
+        if let Some(sandbox) = &mut self.sandbox {
+            sandbox.store.data_mut().capabilities.remote.log_in(login);
+        }
     }
 
     /// What a script's parameters are, given its command line. Records nothing.

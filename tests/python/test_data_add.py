@@ -283,6 +283,7 @@ def unknown_scheme(env: AuEnv) -> list[str]:
 
 
 def object_store(env: AuEnv) -> list[str]:
+    env.environment["AWS_ENDPOINT_URL"] = "http://127.0.0.1:1"
     return ["s3://bucket/a.csv"]
 
 

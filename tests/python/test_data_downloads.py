@@ -124,6 +124,40 @@ def test_a_download_that_breaks_off_goes_on(env: AuEnv, web: Server) -> None:
     assert ranges == [None, "bytes=70000-"]
 
 
+def test_a_download_that_was_cut_short_is_gone_on_with_by_the_next_call(env: AuEnv, web: Server) -> None:
+    whole = Answer(os.urandom(200_000))
+    headers: dict[str, str | None] = {"Content-Length": "200000", "ETag": whole.entity_tag, "Connection": "close"}
+    cut = Answer(whole.content[:70_000], headers=headers)
+    killed = threading.Event()
+
+    class Stuck(dict[str, Answer]):
+        def get(self, path: str, default: Any = None) -> Any:
+            """Nothing, from the second time on."""
+            if len(web.asked) > 1:
+                killed.wait(60)
+            return super().get(path, default)
+
+    web.answers = Stuck({"/x.bin": cut})
+    process = env.start("au", "data", "add", f"{web.address}/x.bin")
+    while len(web.asked) < 2:
+        assert process.poll() is None, process.communicate()
+    process.kill()
+    process.communicate()
+    killed.set()
+    assert not (env.project / "x.bin").exists() and descriptions(env) == []
+    web.answers = {"/x.bin": whole}
+    web.asked.clear()
+    env.au("data", "add", f"{web.address}/x.bin").ok()
+    assert (env.project / "x.bin").read_bytes() == whole.content
+    assert [request.headers.get("range") for request in web.asked] == ["bytes=70000-"]
+    # Of another version nothing is used.
+    web.answers["/y.bin"] = cut
+    env.au("data", "add", f"{web.address}/y.bin").failed(1, "broke off")
+    web.answers["/y.bin"] = Answer(b"short\n")
+    env.au("data", "add", f"{web.address}/y.bin").ok()
+    assert (env.project / "y.bin").read_bytes() == b"short\n"
+
+
 def test_a_file_in_the_way_of_a_download(env: AuEnv, web: Server) -> None:
     env.write("a.csv", "mine\n")
     before = working_tree(env)
@@ -152,8 +186,9 @@ def test_what_is_made_during_a_download_is_not_overwritten(env: AuEnv, web: Serv
 
     web.before_body = written.wait
     web.answers["/a.csv"] = Answer(body.content + b"more\n")
+    asked = len(web.asked)
     process = env.start("au", "data", "add", f"{web.address}/a.csv")
-    while not any(name.startswith(".aurum-") for name in os.listdir(env.project)):
+    while len(web.asked) == asked:
         assert process.poll() is None, process.communicate()
     env.write("a.csv", "hours of work\n")
     written.set()
@@ -161,3 +196,19 @@ def test_what_is_made_during_a_download_is_not_overwritten(env: AuEnv, web: Serv
     assert process.returncode == 1 and "meanwhile" in stderr
     assert (env.project / "a.csv").read_text() == "hours of work\n"
 
+
+
+def test_a_server_that_wants_to_know_who_asks(env: AuEnv, web: Server) -> None:
+    env.git("config", "credential.helper", "!echo username=ada; echo password=hunter2hunter2; true")
+    web.login = "ada:hunter2hunter2"
+    env.au("data", "add", f"{web.address}/a.csv").ok()
+    assert status(env)["a.csv"]["remote"] == "unchanged"
+    web.login = "ada:another"
+    env.au("data", "add", f"{web.address}/a.csv").failed(1, "401", "hint: ")
+    env.git("config", "--unset", "credential.helper")
+    env.au("data", "add", f"{web.address}/a.csv").failed(1, "401", "hint: ")
+    # What it would be asked of at a terminal is asked of nobody.
+    program = env.write("askpass", "#!/bin/sh\ntouch asked\necho x\n")
+    program.chmod(0o755)
+    env.au("data", "add", f"{web.address}/a.csv", env={"GIT_ASKPASS": str(program), "SSH_ASKPASS": str(program)}).failed(1, "401")
+    assert not (env.project / "asked").exists()

@@ -372,7 +372,7 @@ def test_models_and_data_go_along_where_a_data_remote_is_set(lab: Lab) -> None:
 def test_data_remotes_that_fail_are_told_and_experiments_go_all_the_same(lab: Lab) -> None:
     one = lab.first
     a = record(one, MODEL)
-    one.au("data", "remote", "add", "share", "s3://bucket").failed(1, "can't be reached", "come with a later version")
+    one.au("data", "remote", "add", "share", "https://example.org/a").failed(1, "can't be a data remote", "hint: ")
     one.au("data", "remote", "add", "share", f"file://{lab.root}/gone").ok()
     one.au("push").failed(1, "is not there: it has to be mounted")
     assert lab.refs() == [f"refs/tags/au/{a}"]

@@ -14,6 +14,13 @@ use crate::value;
 /// Bytes that are copied from outside of the project without being asked to.
 const MOST_COPIED: u64 = 1 << 30;
 
+/// What to look at where a server of S3 does not give what is asked for.
+const CHECK_S3: &str = "try again, or check the address, the key (`AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, a profile, or `--api` \
+                        and `--key`), and the server (`AWS_ENDPOINT_URL`, or `git config aurum.s3.endpoint URL`)";
+/// What to look at where a server of FTP does not.
+const CHECK_FTP: &str = "try again, or check the address, the user (`git credential`, or `--user` and `--passwd`), and whether it \
+                         speaks TLS (`ftps://`) or not (`ftp://`)";
+
 /// What is to be added.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -138,23 +145,29 @@ fn plan(ports: &Ports, known: &[Dataset], source: &Source, options: &Options) ->
 fn file_of_address(url: &str, name: Option<&str>) -> Result<String> {
     let shown = value::excerpt(&redact::url(url));
     let (scheme, rest) = url.split_once("://").unwrap_or_default();
-    match scheme.to_ascii_lowercase().as_str() {
-        "http" | "https" => {}
-        "s3" | "ftp" | "ftps" => {
-            return Err(Failure::new(
-                FailureKind::Unsupported,
-                format!("`{shown}` can't be added: this version does not reach `{scheme}://` yet"),
-            )
-            .hint("Download it, then add the file: `au data add PATH`"));
-        }
-        _ => {
-            return Err(Failure::new(FailureKind::InvalidValue, format!("`{shown}` is no address that can be added"))
-                .hint("Give a path, or an address that begins with `https://` or `http://`"));
-        }
+    let scheme = scheme.to_ascii_lowercase();
+    if !matches!(scheme.as_str(), "http" | "https" | "s3" | "ftp" | "ftps") {
+        return Err(Failure::new(FailureKind::InvalidValue, format!("`{shown}` is no address that can be added"))
+            .hint(
+                "Give a path, or an address that begins with `https://`, `http://`, `s3://`, `ftp://` or `ftps://`",
+            ));
     }
-    let path = rest.split(['?', '#']).next().unwrap_or_default();
+    // A key of S3 is what is written, and its last part may be a folder, as it may be with FTP.
+    let is_web = scheme.starts_with("http");
+    let (end, folders): (&[char], &[char]) = match (is_web, scheme == "s3") {
+        (true, _) => (&['?', '#'], &[]),
+        (_, true) => (&[], &['/']),
+        _ => (&['#'], &['/']),
+    };
+    let path = rest.split(end).next().unwrap_or_default().trim_end_matches(folders);
     let last = path.split_once('/').map_or("", |(_, path)| path.rsplit('/').next().unwrap_or_default());
-    let file = if last.is_empty() { name.unwrap_or_default().to_owned() } else { decoded(last) };
+    let file = match (last, name) {
+        // All of a bucket is called as it is.
+        ("", None) if scheme == "s3" => path.to_owned(),
+        ("", name) => name.unwrap_or_default().to_owned(),
+        (last, _) if scheme == "s3" => last.to_owned(),
+        (last, _) => decoded(last),
+    };
     if file.is_empty() {
         return Err(Failure::new(FailureKind::InvalidValue, format!("The address `{shown}` names no file"))
             .hint("Say what it is to be called: `--name NAME`"));
@@ -233,8 +246,9 @@ fn check_free(ports: &Ports, path: &str, url: &str, former: Option<&Dataset>) ->
     if former.is_none_or(|former| former.source.path.as_deref() != Some(path)) {
         return Err(in_the_way().hint("Add the file that is there, by its path, or move it out of the way"));
     }
-    if ports.workspace.inspect(path)? != Some(FileKind::File)
-        || !ports.data.is_kept(&Place::Project(path.to_owned()), &[])?
+    let manifests: Vec<&str> = former.iter().map(|former| former.digest.as_str()).collect();
+    if !matches!(ports.workspace.inspect(path)?, Some(FileKind::File | FileKind::Directory))
+        || !ports.data.is_kept(&Place::Project(path.to_owned()), &manifests)?
     {
         let name = former.map_or(path, |former| &former.name);
         return Err(in_the_way().hint(format!("Keep what is there first: `au data add {}`", suggest::word(name))));
@@ -314,13 +328,25 @@ pub(super) fn fetch(ports: &Ports, url: &str, path: &str) -> Result<RemoteAttrib
         ports.workspace_edit.make_directory(folder)?;
     }
     let shown = redact::url(url);
+    let check = match url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase()).as_deref() {
+        Some("s3") => CHECK_S3,
+        Some("ftp" | "ftps") => CHECK_FTP,
+        _ => "try again, or check the address in a browser",
+    };
     let fetched = ports.remote.fetch(url, path).map_err(|error| match error {
-        PortError::NoSpace(_) | PortError::Denied(_) => Failure::from(error),
-        error => Failure::from(error).hint("Nothing was recorded: try again, or check the address in a browser"),
+        PortError::NoSpace(_) => {
+            Failure::from(error).hint("Nothing was recorded: make room, and the next call goes on where this one was")
+        }
+        PortError::Denied(_) => Failure::from(error),
+        error => Failure::from(error).hint(format!("Nothing was recorded: {check}")),
     })?;
     let fetched = fetched.ok_or_else(|| {
-        Failure::new(FailureKind::MissingData, format!("There is nothing at `{shown}`"))
-            .hint("Check the address in a browser")
+        let hint = if check == CHECK_S3 || check == CHECK_FTP {
+            "Check the address"
+        } else {
+            "Check the address in a browser"
+        };
+        Failure::new(FailureKind::MissingData, format!("There is nothing at `{shown}`")).hint(hint)
     })?;
     /// Far more than any that means something.
     const LONGEST: usize = 1_000;

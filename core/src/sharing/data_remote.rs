@@ -83,7 +83,7 @@ fn unknown(name: &str, remotes: &[DataRemote]) -> Failure {
     let known: Vec<&str> = remotes.iter().map(|remote| remote.name.as_str()).collect();
     match suggest::nearest(name, &known) {
         Some(near) => failure.hint(format!("Did you mean `{near}`?")),
-        None if known.is_empty() => failure.hint("Add one: `au data remote add NAME file:///PATH`"),
+        None if known.is_empty() => failure.hint("Add one: `au data remote add NAME URL`"),
         None => failure.hint(format!("There is {}", suggest::enumerate(&known))),
     }
 }
@@ -107,11 +107,15 @@ fn check_url(url: &str) -> Result<()> {
         let path = if url.starts_with('/') { url } else { "/PATH" };
         return Err(wrong("is no address of a data remote").hint(format!("Write it so: `file://{path}`")));
     };
-    if !scheme.eq_ignore_ascii_case("file") {
-        let message = format!("`{shown}` can't be reached: data remotes are folders, with `file://`, for now");
-        return Err(Failure::new(FailureKind::Unsupported, message)
-            .hint("Mount it as a folder, and add that: `au data remote add NAME file:///PATH`")
-            .hint("`s3://` and `ftp://` come with a later version"));
+    match scheme.to_ascii_lowercase().as_str() {
+        "file" => {}
+        "s3" | "ftp" | "ftps" => return check_server(rest, &wrong),
+        _ => {
+            let message = format!("`{shown}` can't be a data remote");
+            return Err(Failure::new(FailureKind::Unsupported, message).hint(
+                "Use a bucket, `s3://BUCKET/PREFIX`, a server of FTP, `ftp://HOST/FOLDER`, or a folder, `file:///PATH`",
+            ));
+        }
     }
     let path = rest.strip_prefix("localhost").unwrap_or(rest);
     if !path.starts_with('/') {
@@ -122,6 +126,23 @@ fn check_url(url: &str) -> Result<()> {
         || path.chars().any(char::is_control)
     {
         return Err(wrong("is no folder for data").hint("Such as `file:///mnt/share`"));
+    }
+    Ok(())
+}
+
+/// A bucket or a server of FTP, with what lies below it.
+fn check_server(rest: &str, wrong: &dyn Fn(&str) -> Failure) -> Result<()> {
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+    if user.contains(':') {
+        return Err(wrong("holds a password, which git's configuration is no place for")
+            .hint("Leave it out: it is asked for from the environment, or from git's credential helper (`git credential approve`)"));
+    }
+    let parts = path.split('/').filter(|part| !part.is_empty());
+    let is_path = !rest.chars().any(char::is_control) && !parts.clone().any(|part| part == "..");
+    if host.is_empty() || !is_path || rest.contains(['?', '#']) {
+        return Err(wrong("is no place for data on a server")
+            .hint("Such as `s3://bucket/prefix` or `ftp://example.org/folder`"));
     }
     Ok(())
 }
@@ -155,11 +176,19 @@ mod tests {
     }
 
     #[test]
-    fn only_folders_can_be_data_remotes() {
+    fn only_folders_and_servers_can_be_data_remotes() {
         let ports = World::project().ports();
+        for (name, url) in
+            [("a", "s3://bucket"), ("b", "s3://bucket/a b"), ("c", "ftp://me@example.org/a"), ("d", "FTPS://x")]
+        {
+            add(&ports, name, url).unwrap();
+        }
         for (url, kind) in [
-            ("s3://bucket/a", FailureKind::Unsupported),
-            ("ftp://example.org/a", FailureKind::Unsupported),
+            ("https://example.org/a", FailureKind::Unsupported),
+            ("s3:///a", FailureKind::InvalidValue),
+            ("s3://bucket/../a", FailureKind::InvalidValue),
+            ("ftp://me:hush@example.org/a", FailureKind::InvalidValue),
+            ("ftp://example.org/a?b", FailureKind::InvalidValue),
             ("/mnt/share", FailureKind::InvalidValue),
             ("file://server/share", FailureKind::InvalidValue),
             ("file:///", FailureKind::InvalidValue),

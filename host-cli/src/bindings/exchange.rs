@@ -8,10 +8,11 @@ use super::generated::aurum::tracker::repository::Reference as WitReference;
 use super::generated::aurum::tracker::repository_edit::Signature as WitSignature;
 use super::{Advertisement, Answer, Host, answer};
 use crate::capabilities;
-use crate::capabilities::exchange::cargo::{self, Freight, Object};
+use crate::capabilities::exchange::cargo::{self, Freight, Object, Servers};
 use crate::capabilities::exchange::{
     self, Delivery, Observer, Problem, RefusedUpdate, Trouble, Update, Verdict, Wanted,
 };
+use crate::capabilities::remote::Outset;
 use crate::capabilities::repository::{Reference, Repository};
 use crate::capabilities::repository_edit::Signature;
 use crate::capabilities::store::Store;
@@ -36,11 +37,11 @@ impl Host {
     }
 
     /// The store, where objects may travel between it and a data remote: one that the repository's own configuration names, or
-    /// that is granted.
+    /// that is granted. Its server may be reached then, and no other.
     fn carrying<T>(
         &self,
         url: &str,
-        carry: impl FnOnce(&Store, &Observer) -> capabilities::Result<T>,
+        carry: impl FnOnce(&Store, &Observer, Servers<'_>) -> capabilities::Result<T>,
     ) -> capabilities::Result<T> {
         let capabilities = &self.capabilities;
         capabilities.grants.check_store()?;
@@ -49,7 +50,18 @@ impl Host {
         if !known {
             capabilities.grants.check_exchange(url)?;
         }
-        carry(&capabilities.store()?, &capabilities.observer)
+        let setting = |key: &str| capabilities.repository.setting(key).ok().flatten();
+        let server = capabilities.remote.host_of(url, &setting).ok();
+        let grants = &capabilities.grants;
+        let downloads = capabilities.downloads();
+        let outset = Outset {
+            allowed: &|host| server.as_deref() == Some(host) || grants.host_allowed(host),
+            setting: &setting,
+            folder: capabilities.repository.root(),
+            downloads: &downloads,
+            tell: &|_, _| (),
+        };
+        carry(&capabilities.store()?, &capabilities.observer, (&capabilities.remote, &outset))
     }
 }
 
@@ -114,12 +126,14 @@ impl wit::Host for Host {
     }
 
     fn send(&mut self, url: String, of: Vec<wit::Object>) -> Answer<wit::Freight> {
-        let sent = self.carrying(&url, |store, observer| cargo::send(store, &url, &objects(of), observer));
+        let sent =
+            self.carrying(&url, |store, observer, servers| cargo::send(store, &url, &objects(of), observer, servers));
         answer(sent.map(freight))
     }
 
     fn bring(&mut self, url: String, of: Vec<wit::Object>) -> Answer<wit::Freight> {
-        let brought = self.carrying(&url, |store, observer| cargo::bring(store, &url, &objects(of), observer));
+        let brought =
+            self.carrying(&url, |store, observer, servers| cargo::bring(store, &url, &objects(of), observer, servers));
         answer(brought.map(freight))
     }
 }

@@ -1,6 +1,7 @@
 //! The host half of `wit/`: each import a few lines that check the grant and call a plain capability.
 
 use std::cell::OnceCell;
+use std::path::PathBuf;
 
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime::{Result, StoreLimits, StoreLimitsBuilder};
@@ -110,6 +111,11 @@ impl Capabilities {
     pub(crate) fn cache(&self) -> capabilities::Result<Cache> {
         self.grants.check_cache()?;
         Ok(Cache::new(self.repository.common_dir()?.join("aurum/cache")))
+    }
+
+    /// Where downloads lie until they are whole.
+    pub(crate) fn downloads(&self) -> PathBuf {
+        self.repository.common_dir().map_or_else(|_| std::env::temp_dir(), |own| own.join("aurum/downloads"))
     }
 
     /// The data, where there is no repository without a store and a memory of what was hashed.

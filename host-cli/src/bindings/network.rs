@@ -3,20 +3,33 @@
 use super::generated::aurum::tracker::remote as wit;
 use super::{Answer, Host, answer};
 use crate::capabilities::Result;
-use crate::capabilities::remote::{self, Attributes, Remote};
+use crate::capabilities::exchange::Event;
+use crate::capabilities::remote::{Attributes, Outset, Remote};
 
 impl Host {
     /// Asks a server that is granted. It may send on to others where that is granted too.
-    fn asking<T>(&self, url: &str, ask: impl FnOnce(&Remote, &dyn Fn(&str) -> bool) -> Result<T>) -> Result<T> {
-        let grants = &self.capabilities.grants;
-        grants.check_host(&remote::host_of(url)?)?;
-        ask(&self.capabilities.remote, &|server| grants.redirect_allowed(server))
+    fn asking<T>(&self, url: &str, ask: impl FnOnce(&Remote, &Outset<'_>) -> Result<T>) -> Result<T> {
+        let capabilities = &self.capabilities;
+        let grants = &capabilities.grants;
+        let setting = |key: &str| capabilities.repository.setting(key).ok().flatten();
+        grants.check_host(&capabilities.remote.host_of(url, &setting)?)?;
+        let observer = &capabilities.observer;
+        let tell = |done, whole| observer.tell(&Event::Download { done, whole });
+        let downloads = capabilities.downloads();
+        let outset = Outset {
+            allowed: &|server| grants.redirect_allowed(server),
+            setting: &setting,
+            folder: capabilities.repository.root(),
+            downloads: &downloads,
+            tell: &tell,
+        };
+        ask(&capabilities.remote, &outset)
     }
 }
 
 impl wit::Host for Host {
     fn stat(&mut self, url: String) -> Answer<Option<wit::Attributes>> {
-        let found = self.asking(&url, |remote, allowed| remote.stat(&url, allowed));
+        let found = self.asking(&url, |remote, outset| remote.stat(&url, outset));
         answer(found.map(|found| found.map(attributes)))
     }
 
@@ -24,7 +37,7 @@ impl wit::Host for Host {
         let workspace = &self.capabilities.workspace;
         let fetched = self.capabilities.grants.check_workspace_edit();
         let fetched =
-            fetched.and_then(|()| self.asking(&url, |remote, allowed| remote.fetch(&url, workspace, &path, allowed)));
+            fetched.and_then(|()| self.asking(&url, |remote, outset| remote.fetch(&url, workspace, &path, outset)));
         answer(fetched.map(|found| found.map(attributes)))
     }
 }

@@ -1,14 +1,15 @@
 //! The files of the project's working tree.
 
+mod adoption;
+
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, RenameFlags};
-use rustix::io::Errno;
+use rustix::fs::{FlockOperation, Mode, OFlags};
 
 use super::paths::check_path;
 use super::{Error, Result};
@@ -127,22 +128,16 @@ impl Workspace {
         temporary.place(name)
     }
 
-    /// Hands out an empty file beside a path, and puts it there, in place of what stands there, once `fill` has filled
-    /// it: complete, on stable storage, with the permissions of a new file. When `fill` fails or answers none, nothing
-    /// has changed. What somebody put or changed there meanwhile is not replaced, which is an [`Error::Conflict`]. The
-    /// folder has to be there; a link is replaced, not followed.
-    pub fn receive<T>(&self, path: &str, fill: impl FnOnce(&mut File) -> Result<Option<T>>) -> Result<Option<T>> {
+    /// Puts what `fill` makes elsewhere, a file or a folder on stable storage, to a path in place of what stands there. When
+    /// `fill` fails or answers none, nothing has changed. What somebody put or changed there meanwhile is not replaced, which is
+    /// an [`Error::Conflict`]. The folder that it is in has to be there; a link is replaced, not followed.
+    pub fn adopt<T>(&self, path: &str, fill: impl FnOnce() -> Result<Option<(T, PathBuf)>>) -> Result<Option<T>> {
         check_path(path)?;
         let failed = |error: io::Error| failure("writing", path, &error);
-        // What is to come may be long in coming: better to know now.
-        if self.inspect(path)? == Some(Kind::Directory) {
-            return Err(failed(io::ErrorKind::IsADirectory.into()));
-        }
         let (folder, name) = self.folder_of(path).map_err(failed)?;
-        let before = seen(&folder, name).map_err(failed)?;
-        let mut temporary = Temporary::new(&folder).map_err(failed)?;
-        let Some(filled) = fill(&mut temporary.file)? else { return Ok(None) };
-        if !temporary.place_over(name, before).map_err(failed)? {
+        let before = adoption::seen(&folder, name).map_err(failed)?;
+        let Some((filled, source)) = fill()? else { return Ok(None) };
+        if !adoption::place(&source, &folder, name, before.as_ref()).map_err(failed)? {
             return Err(Error::Conflict(format!("`{path}` was made or changed meanwhile, and is not replaced")));
         }
         Ok(Some(filled))
@@ -198,48 +193,6 @@ impl<'d> Temporary<'d> {
         self.folder.rename(&self.name, self.folder, name)?;
         self.name.clear();
         Ok(())
-    }
-
-    /// The same if what stands there is what was seen before; false, and nothing done, if not.
-    fn place_over(mut self, name: &str, before: Option<Seen>) -> io::Result<bool> {
-        self.file.sync_all()?;
-        if seen(self.folder, name)? != before {
-            return Ok(false);
-        }
-        if before.is_none() {
-            // Not even what is made in this very moment is replaced, where the file system can do that.
-            match rustix::fs::renameat_with(self.folder, &self.name, self.folder, name, RenameFlags::NOREPLACE) {
-                Ok(()) => {
-                    self.name.clear();
-                    return Ok(true);
-                }
-                Err(Errno::EXIST) => return Ok(false),
-                Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        self.folder.rename(&self.name, self.folder, name)?;
-        self.name.clear();
-        Ok(true)
-    }
-}
-
-/// What tells a file that was changed, or exchanged for another: device, inode, size, times.
-type Seen = [i128; 7];
-
-fn seen(folder: &Dir, name: &str) -> io::Result<Option<Seen>> {
-    match rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(found) => Ok(Some([
-            found.st_dev.into(),
-            found.st_ino.into(),
-            found.st_size.into(),
-            found.st_mtime.into(),
-            found.st_mtime_nsec.into(),
-            found.st_ctime.into(),
-            found.st_ctime_nsec.into(),
-        ])),
-        Err(Errno::NOENT) => Ok(None),
-        Err(error) => Err(error.into()),
     }
 }
 
@@ -334,44 +287,6 @@ mod tests {
     }
 
     #[test]
-    fn what_is_received_appears_whole_or_not_at_all() {
-        let (folder, workspace) = project();
-        let root = folder.path().join("root");
-        let fill = |text: &'static str| move |file: &mut File| Ok(Some(file.write(text.as_bytes()).unwrap()));
-        assert!(workspace.receive("a/b", fill("x")).is_err(), "the folder is not made");
-        workspace.make_directory("a/folder").unwrap();
-        assert_eq!(workspace.receive("a/b", fill("one")).unwrap(), Some(3));
-        fs::set_permissions(root.join("a/b"), fs::Permissions::from_mode(0o755)).unwrap();
-        for failing in [true, false] {
-            let received = workspace.receive("a/b", |file| {
-                file.write_all(b"half").unwrap();
-                assert_eq!(fs::read(root.join("a/b")).unwrap(), b"one");
-                assert_eq!(fs::read_dir(root.join("a")).unwrap().count(), 3);
-                if failing { Err(Error::NoSpace("full".into())) } else { Ok(None::<()>) }
-            });
-            assert!(matches!((failing, received), (true, Err(Error::NoSpace(_))) | (false, Ok(None))));
-            assert_eq!(workspace.list_names("a").unwrap(), ["b", "folder"]);
-            assert_eq!(fs::read(root.join("a/b")).unwrap(), b"one");
-        }
-        let panicked = std::panic::AssertUnwindSafe(|| workspace.receive::<()>("a/b", |_| panic!("deliberate")));
-        assert!(std::panic::catch_unwind(panicked).is_err());
-        assert_eq!(workspace.list_names("a").unwrap(), ["b", "folder"], "no temporary is left");
-
-        assert!(workspace.receive::<()>("a/folder", |_| panic!("a folder stands there")).is_err());
-        symlink("../secret", root.join("a/link")).unwrap();
-        for path in ["a/b", "a/link", "top"] {
-            assert_eq!(workspace.receive(path, fill("new")).unwrap(), Some(3));
-            assert_eq!(workspace.read(path).unwrap().unwrap(), b"new");
-        }
-        let mode = |path: &str| fs::symlink_metadata(root.join(path)).unwrap().permissions().mode();
-        fs::write(root.join("ordinary"), "").unwrap();
-        assert_eq!([mode("a/b"), mode("a/link")], [mode("ordinary"); 2]);
-        symlink(folder.path(), root.join("out")).unwrap();
-        refused(&workspace.receive("out/new", fill("x")));
-        assert!(!folder.path().join("new").exists());
-    }
-
-    #[test]
     fn a_large_file_is_an_error() {
         let (folder, workspace) = project();
         let file = fs::File::create(folder.path().join("root/large")).unwrap();
@@ -424,7 +339,7 @@ mod tests {
             refused(&workspace.list_names(path));
             refused(&workspace.make_directory(path));
             refused(&workspace.write(path, b""));
-            refused(&workspace.receive(path, |_| Ok(Some(()))));
+            refused(&workspace.adopt(path, || Ok(None::<((), PathBuf)>)));
             refused(&workspace.remove(path));
         }
     }
@@ -455,25 +370,5 @@ mod tests {
             fs::read_to_string(folder.path().join("root/f")).unwrap().lines().map(str::to_owned).collect();
         lines.sort();
         assert_eq!(lines, ["0", "1", "2", "3", "4", "5", "6", "7"]);
-    }
-
-    #[test]
-    fn what_is_made_or_changed_meanwhile_is_not_replaced() {
-        let (folder, workspace) = project();
-        let path = folder.path().join("root/f");
-        for before in [None, Some("kept")] {
-            if let Some(before) = before {
-                fs::write(&path, before).unwrap();
-            }
-            let received = workspace.receive("f", |file| {
-                fs::write(&path, "hours of work").unwrap();
-                file.write_all(b"from afar").unwrap();
-                Ok(Some(()))
-            });
-            assert!(matches!(received, Err(Error::Conflict(_))), "{received:?}");
-            assert_eq!(fs::read_to_string(&path).unwrap(), "hours of work");
-            fs::remove_file(&path).unwrap();
-        }
-        assert_eq!(fs::read_dir(folder.path().join("root")).unwrap().count(), 0);
     }
 }

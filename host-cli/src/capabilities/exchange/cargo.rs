@@ -3,6 +3,9 @@
 //! Each object gets its name once it is whole and on stable storage, those that a manifest names before the manifest. So what was
 //! cut short is gone on with by doing it again.
 
+#[cfg(feature = "network")]
+mod server;
+
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io;
@@ -15,6 +18,9 @@ use super::{Event, Observer};
 use crate::capabilities::data::batch::Batch;
 use crate::capabilities::data::parallel::each;
 use crate::capabilities::data::{Kind, manifest};
+#[cfg(feature = "network")]
+use crate::capabilities::remote::depot::is_server;
+use crate::capabilities::remote::{Outset, Remote};
 use crate::capabilities::repository::Repository;
 use crate::capabilities::store::{Store, parse_digest};
 use crate::capabilities::{Error, Result};
@@ -91,9 +97,32 @@ pub fn weigh(store: &Store, objects: &[Object]) -> Result<Freight> {
     Ok(freight)
 }
 
+/// How servers are reached.
+pub type Servers<'s> = (&'s Remote, &'s Outset<'s>);
+
 /// Copies from the store to a data remote what that lacks.
-pub fn send(store: &Store, url: &str, objects: &[Object], observer: &Observer) -> Result<Freight> {
+pub fn send(
+    store: &Store,
+    url: &str,
+    objects: &[Object],
+    observer: &Observer,
+    servers: Servers<'_>,
+) -> Result<Freight> {
+    #[cfg(feature = "network")]
+    if is_server(url) {
+        return server::Server { remote: servers.0, outset: servers.1, url }.send(store, objects, observer);
+    }
+    let _ = servers;
     let share = open(url)?;
+    let (members, manifests) = loads(store, objects)?;
+    let mut route = Route { from: store, to: &share, sending: true, observer, seen: HashSet::new() };
+    let mut freight = route.carry(&members)?;
+    freight += route.carry(&manifests)?;
+    Ok(freight)
+}
+
+/// What is in files and folders, and then what tells of it: whoever finds that finds the rest.
+fn loads(store: &Store, objects: &[Object]) -> Result<(Vec<String>, Vec<String>)> {
     let (mut members, mut manifests) = (Vec::new(), Vec::new());
     for object in objects {
         match object.kind {
@@ -106,14 +135,22 @@ pub fn send(store: &Store, url: &str, objects: &[Object], observer: &Observer) -
             }
         }
     }
-    let mut route = Route { from: store, to: &share, sending: true, observer, seen: HashSet::new() };
-    let mut freight = route.carry(&members)?;
-    freight += route.carry(&manifests)?;
-    Ok(freight)
+    Ok((members, manifests))
 }
 
 /// Copies from a data remote to the store what that lacks, checked against its digest.
-pub fn bring(store: &Store, url: &str, objects: &[Object], observer: &Observer) -> Result<Freight> {
+pub fn bring(
+    store: &Store,
+    url: &str,
+    objects: &[Object],
+    observer: &Observer,
+    servers: Servers<'_>,
+) -> Result<Freight> {
+    #[cfg(feature = "network")]
+    if is_server(url) {
+        return server::Server { remote: servers.0, outset: servers.1, url }.bring(store, objects, observer);
+    }
+    let _ = servers;
     let share = open(url)?;
     let digests = |kind| objects.iter().filter(move |object| object.kind == kind).map(|object| object.digest.clone());
     let manifests: Vec<String> = digests(Kind::Folder).collect();
@@ -249,9 +286,9 @@ fn open(url: &str) -> Result<Store> {
     }
 }
 
-/// The folder that a `file://` address names.
-fn folder_of(url: &str) -> Result<PathBuf> {
-    let wrong = || Error::Other(format!("`{}` is no address of a folder", url.escape_debug()));
+/// The file or folder that a `file://` address names.
+pub(crate) fn folder_of(url: &str) -> Result<PathBuf> {
+    let wrong = || Error::Other(format!("`{}` is no address of a file or folder", url.escape_debug()));
     let rest = url.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("file://")).map(|scheme| &url[scheme.len()..]);
     let path = rest.ok_or_else(wrong)?;
     let path = path.strip_prefix("localhost").unwrap_or(path);
@@ -305,6 +342,14 @@ mod tests {
         Object { digest: digest.to_owned(), kind: Kind::File }
     }
 
+    fn sent(store: &Store, url: &str, objects: &[Object], observer: &Observer) -> Result<Freight> {
+        send(store, url, objects, observer, (&Remote::new(), &Outset::plain(&|_| false, Path::new("/nowhere"))))
+    }
+
+    fn brought(store: &Store, url: &str, objects: &[Object], observer: &Observer) -> Result<Freight> {
+        bring(store, url, objects, observer, (&Remote::new(), &Outset::plain(&|_| false, Path::new("/nowhere"))))
+    }
+
     #[test]
     fn what_is_missing_travels_and_is_the_same() {
         let Sides { store, other, url, folder } = sides();
@@ -314,8 +359,8 @@ mod tests {
         let mut objects: Vec<Object> = digests.iter().map(|digest| file(digest)).collect();
         objects.push(file(&format!("sha256:{}", "0".repeat(64))));
         assert_eq!(weigh(&store, &objects).unwrap(), Freight { objects: 100, bytes: 400, absent: 1 });
-        assert_eq!(send(&store, &url, &objects, &quiet).unwrap(), Freight { objects: 100, bytes: 400, absent: 1 });
-        assert_eq!(send(&store, &url, &objects, &quiet).unwrap(), Freight { objects: 0, bytes: 0, absent: 1 });
+        assert_eq!(sent(&store, &url, &objects, &quiet).unwrap(), Freight { objects: 100, bytes: 400, absent: 1 });
+        assert_eq!(sent(&store, &url, &objects, &quiet).unwrap(), Freight { objects: 0, bytes: 0, absent: 1 });
         let share = Store::new(folder.path().join("a share"));
         let mode = fs::metadata(share.path(&digests[0]).unwrap()).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o444);
@@ -323,8 +368,8 @@ mod tests {
         let torn = share.path(&digests[1]).unwrap();
         fs::remove_file(&torn).unwrap();
         fs::write(&torn, "x").unwrap();
-        assert_eq!(send(&store, &url, &objects, &quiet).unwrap().objects, 1);
-        assert_eq!(bring(&other, &url, &objects, &quiet).unwrap(), Freight { objects: 100, bytes: 400, absent: 1 });
+        assert_eq!(sent(&store, &url, &objects, &quiet).unwrap().objects, 1);
+        assert_eq!(brought(&other, &url, &objects, &quiet).unwrap(), Freight { objects: 100, bytes: 400, absent: 1 });
         assert_eq!(fs::read(other.path(&digests[7]).unwrap()).unwrap(), 7u32.to_le_bytes());
     }
 
@@ -341,8 +386,8 @@ mod tests {
         let digest = data.keep(Place::Project("data")).unwrap().unwrap().digest.unwrap();
         let objects = [Object { digest: digest.clone(), kind: Kind::Folder }];
         assert_eq!(weigh(&store, &objects).unwrap().objects, 4);
-        assert_eq!(send(&store, &url, &objects, &quiet).unwrap().objects, 4);
-        assert_eq!(bring(&other, &url, &objects, &quiet).unwrap().objects, 4);
+        assert_eq!(sent(&store, &url, &objects, &quiet).unwrap().objects, 4);
+        assert_eq!(brought(&other, &url, &objects, &quiet).unwrap().objects, 4);
         let there = Data::new(&folder.path().join("elsewhere"), Some(&folder.path().join("two")));
         assert!(there.can_restore(Kind::Folder, &digest).unwrap());
     }
@@ -352,22 +397,22 @@ mod tests {
         let Sides { store, other, url, folder } = sides();
         let quiet = Observer::default();
         let digest = store.add(&mut &b"true"[..]).unwrap().digest;
-        send(&store, &url, &[file(&digest)], &quiet).unwrap();
+        sent(&store, &url, &[file(&digest)], &quiet).unwrap();
         let share = Store::new(folder.path().join("a share"));
         let path = share.path(&digest).unwrap();
         fs::remove_file(&path).unwrap();
         fs::write(&path, "lies").unwrap();
-        let error = bring(&other, &url, &[file(&digest)], &quiet).unwrap_err();
+        let error = brought(&other, &url, &[file(&digest)], &quiet).unwrap_err();
         assert!(error.to_string().contains("is not what its name says"), "{error}");
         assert!(!other.has(&digest).unwrap());
         fs::remove_file(&path).unwrap();
         symlink("/etc/hostname", &path).unwrap();
-        let error = bring(&other, &url, &[file(&digest)], &quiet).unwrap_err();
+        let error = brought(&other, &url, &[file(&digest)], &quiet).unwrap_err();
         assert!(error.to_string().contains("is no ordinary file"), "{error}");
         assert!(fs::read_dir(other.folder()).map_or(0, Iterator::count) <= 1, "nothing half done is left");
         fs::remove_file(&path).unwrap();
         std::process::Command::new("mkfifo").arg(&path).status().unwrap();
-        assert!(bring(&other, &url, &[file(&digest)], &quiet).is_err());
+        assert!(brought(&other, &url, &[file(&digest)], &quiet).is_err());
     }
 
     #[test]
@@ -375,7 +420,7 @@ mod tests {
         let Sides { store, folder, .. } = sides();
         let digest = store.add(&mut &b"x"[..]).unwrap().digest;
         let url = format!("file://{}/unmounted", folder.path().display());
-        let error = send(&store, &url, &[file(&digest)], &Observer::default()).unwrap_err();
+        let error = sent(&store, &url, &[file(&digest)], &Observer::default()).unwrap_err();
         assert!(error.to_string().contains("is not there: it has to be mounted"), "{error}");
         assert!(!folder.path().join("unmounted").exists());
         for url in ["s3://a/b", "/mnt", "file://server/a", "file:///a%00b", "file:/a", ""] {

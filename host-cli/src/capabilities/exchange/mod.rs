@@ -60,10 +60,17 @@ pub enum Event<'a> {
         /// Bytes that have.
         done: u64,
     },
+    /// So much of a download is there.
+    Download {
+        /// Bytes that are.
+        done: u64,
+        /// Of how many, where the server says.
+        whole: Option<u64>,
+    },
 }
 
 impl Observer {
-    fn tell(&self, event: &Event<'_>) {
+    pub(crate) fn tell(&self, event: &Event<'_>) {
         if let Some(report) = &self.report {
             report(event);
         }

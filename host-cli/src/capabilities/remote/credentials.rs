@@ -1,15 +1,21 @@
 //! What a URL's user-info says to a server: basic authentication.
 
+use std::path::Path;
+
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use ureq::http::HeaderValue;
 
-use super::{host_of, split};
+use super::git_credential::{self, Question};
+use super::secret::{Login, Secret};
+use super::{Result, host_of, split};
 
 /// The user-info of the URL that was asked for, meant for the server that it names and for no other.
 pub(super) struct Credentials {
     origin: Option<Origin>,
     header: Option<HeaderValue>,
+    /// Where git knows them.
+    login: Option<Login>,
 }
 
 /// Scheme, host and port.
@@ -20,20 +26,46 @@ impl Credentials {
         let header = split(url).and_then(|(_, authority, _)| authority.rsplit_once('@')).and_then(|(user, _)| {
             let (name, password) = user.split_once(':').unwrap_or((user, ""));
             let pair = [decode(name), b":".to_vec(), decode(password)].concat();
-            if pair == b":" {
-                return None;
-            }
-            let mut header = HeaderValue::from_str(&format!("Basic {}", BASE64_STANDARD.encode(pair))).ok()?;
-            header.set_sensitive(true);
-            Some(header)
+            if pair == b":" { None } else { basic(&pair) }
         });
-        Self { origin: origin(url), header }
+        Self { origin: origin(url), header, login: None }
+    }
+
+    /// What git's helpers know for the server of this URL, unless something was given for one.
+    pub(super) fn known_to_git(&self, folder: &Path, url: &str) -> Result<Option<Self>> {
+        if self.header.is_some() || self.origin != origin(url) {
+            return Ok(None);
+        }
+        let Some(origin) = origin(url) else { return Ok(None) };
+        let Some(login) = git_credential::fill(folder, &question(&origin))? else { return Ok(None) };
+        let text = |secret: &Option<Secret>| secret.as_ref().map_or("", Secret::reveal).to_owned();
+        let header = basic(format!("{}:{}", text(&login.user), text(&login.password)).as_bytes());
+        Ok(header.map(|header| Self { origin: Some(origin), header: Some(header), login: Some(login) }))
+    }
+
+    /// Has git's helpers forget what did not open the server.
+    pub(super) fn forget(&self, folder: &Path) {
+        if let (Some(origin), Some(login)) = (&self.origin, &self.login) {
+            git_credential::reject(folder, &question(origin), login);
+        }
     }
 
     /// The header `Authorization` for a request to this URL.
     pub(super) fn for_url(&self, url: &str) -> Option<HeaderValue> {
         self.header.clone().filter(|_| self.origin.is_some() && self.origin == origin(url))
     }
+}
+
+fn basic(pair: &[u8]) -> Option<HeaderValue> {
+    let mut header = HeaderValue::from_str(&format!("Basic {}", BASE64_STANDARD.encode(pair))).ok()?;
+    header.set_sensitive(true);
+    Some(header)
+}
+
+fn question((scheme, host, port): &Origin) -> Question<'_> {
+    let usual = if scheme == "https" { 443 } else { 80 };
+    let port = port.parse().ok().filter(|port| *port != usual);
+    Question { protocol: scheme, host, port, user: None }
 }
 
 fn origin(url: &str) -> Option<Origin> {
@@ -48,7 +80,7 @@ fn origin(url: &str) -> Option<Origin> {
 }
 
 /// Undoes percent-encoding; a `%` that begins none stands for itself.
-fn decode(text: &str) -> Vec<u8> {
+pub(super) fn decode(text: &str) -> Vec<u8> {
     let mut decoded = Vec::new();
     let mut rest = text.as_bytes();
     while let [first, after @ ..] = rest {

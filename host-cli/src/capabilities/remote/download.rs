@@ -8,24 +8,30 @@ use ureq::http::header::{ACCEPT_RANGES, CONTENT_RANGE, DATE, HeaderName, IF_RANG
 use ureq::http::{HeaderValue, Method, Response, StatusCode};
 
 use super::http::{Client, Question, attributes, failure, header, is_absence, unexpected};
-use super::{Attributes, Error, Result, public_url};
+use super::pieces::Item;
+use super::staging::{Staging, Step};
+use super::{Attributes, Error, Outset, Result, Stop, public_url};
 
 /// How often a broken connection is made anew, in all.
 const MAX_RESUMPTIONS: u32 = 5;
 const PIECE: usize = 1 << 16;
+/// After how many bytes it is noted how far it is.
+const STEP: u64 = 4 << 20;
 
-/// Writes a resource's content into an empty file.
-pub(super) fn fetch(
-    client: &Client,
-    url: &str,
-    file: &mut File,
-    allowed: &dyn Fn(&str) -> bool,
-) -> Result<Option<Attributes>> {
-    let mut download = Download { client, url, allowed, file, resource: None };
+/// Brings a resource's content to the staging place, where an earlier call may have begun.
+pub(super) fn fetch(client: &Client, url: &str, staging: &Staging, outset: &Outset<'_>) -> Result<Option<Attributes>> {
+    staging.make("")?;
+    let mut file = staging.open("")?;
+    let resource = staging.last().and_then(|(item, reached)| Resource::begun(&item, reached));
+    let inherited = resource.is_some();
+    let mut download = Download { client, url, outset, staging, file: &mut file, resource, inherited };
     let mut resumptions = 0;
     loop {
         let broken = match download.proceed() {
-            Ok(attributes) => return Ok(attributes),
+            Ok(attributes) => {
+                staging.sync()?;
+                return Ok(attributes);
+            }
             Err(Stop::Failed(error)) => return Err(error),
             Err(Stop::Broken(error)) => error,
         };
@@ -41,10 +47,13 @@ pub(super) fn fetch(
 struct Download<'d> {
     client: &'d Client,
     url: &'d str,
-    allowed: &'d dyn Fn(&str) -> bool,
+    outset: &'d Outset<'d>,
+    staging: &'d Staging,
     file: &'d mut File,
-    /// None before the server has answered.
+    /// None before the server has answered, or another call had its answer.
     resource: Option<Resource>,
+    /// Whether that was another call, and the server has not answered this one.
+    inherited: bool,
 }
 
 /// What is being downloaded: one version of the resource.
@@ -57,39 +66,36 @@ struct Resource {
     validator: Option<HeaderValue>,
 }
 
-/// Why it went no further.
-enum Stop {
-    Failed(Error),
-    /// The connection broke: trying again may help.
-    Broken(Error),
-}
-
-impl From<Error> for Stop {
-    fn from(error: Error) -> Self {
-        Self::Failed(error)
-    }
-}
-
 impl Download<'_> {
     /// Starts, or goes on, and reads to the end.
     fn proceed(&mut self) -> Result<Option<Attributes>, Stop> {
         let headers = self.resource.as_ref().map(Resource::range).unwrap_or_default();
-        let question = Question { method: Method::GET, url: self.url, headers: &headers, deadline: None };
-        let answer = self.client.follow(&question, self.allowed);
+        let question = Question {
+            method: Method::GET,
+            url: self.url,
+            headers: &headers,
+            deadline: None,
+            folder: Some(self.outset.folder),
+        };
+        let answer = self.client.follow(&question, self.outset.allowed);
         let (url, response) = match answer {
             Ok(answer) => answer,
             Err(Error::Other(text)) => return Err(Stop::Broken(Error::Other(text))),
             Err(error) => return Err(Stop::Failed(error)),
         };
+        let inherited = std::mem::take(&mut self.inherited);
         match (response.status(), self.resource.take()) {
-            (status, None) if is_absence(status) => return Ok(None),
+            (status, known) if is_absence(status) && (inherited || known.is_none()) => return Ok(None),
             // Whatever was received before is of another version, or is sent again.
             (StatusCode::OK | StatusCode::NON_AUTHORITATIVE_INFORMATION, _) => {
+                self.staging.note(&Step::new(&Item::of("", Attributes::default()), 0, 0), self.file)?;
                 self.file.set_len(0).and_then(|()| self.file.rewind()).map_err(|error| self.unwritten(&error))?;
                 self.resource = Some(Resource::new(&response));
             }
             (StatusCode::PARTIAL_CONTENT, Some(mut resource)) if !headers.is_empty() => {
                 resource.check_continuation(&response).map_err(|what| failure(&url, what))?;
+                let position = io::SeekFrom::Start(resource.received);
+                self.file.seek(position).map_err(|error| self.unwritten(&error))?;
                 self.resource = Some(resource);
             }
             (status, _) => return Err(unexpected(&url, status).into()),
@@ -101,6 +107,7 @@ impl Download<'_> {
         let Some(mut resource) = self.resource.take() else { return Ok(None) };
         let mut body = body.into_reader();
         let mut piece = vec![0; PIECE];
+        let mut noted = resource.received;
         let broken = loop {
             match body.read(&mut piece) {
                 Ok(0) => break None,
@@ -110,14 +117,23 @@ impl Download<'_> {
                         return Err(failure(url, format_args!("the server sent more than {resource}")).into());
                     }
                     self.file.write_all(&piece[..count]).map_err(|error| self.unwritten(&error))?;
+                    if resource.received - noted >= STEP {
+                        self.note(&resource)?;
+                        noted = resource.received;
+                    }
+                    (self.outset.tell)(resource.received, resource.length);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => match ureq::Error::from(error) {
                     ureq::Error::Io(error) => break Some(error.to_string()),
-                    error => return Err(self.client.explain(url, &error).into()),
+                    error => {
+                        self.note(&resource)?;
+                        return Err(self.client.explain(url, &error).into());
+                    }
                 },
             }
         };
+        self.note(&resource)?;
         let received = resource.received;
         if broken.is_none() && resource.length.is_none_or(|length| received == length) {
             return Ok(Some(Attributes { size: Some(received), ..resource.attributes }));
@@ -126,6 +142,15 @@ impl Download<'_> {
         let what = format!("the connection broke off after {received} of {resource}: {why}");
         self.resource = Some(resource);
         Err(Stop::Broken(failure(url, what)))
+    }
+
+    /// For the next call, where it could go on from there.
+    fn note(&self, resource: &Resource) -> Result<()> {
+        if resource.validator.is_none() {
+            return Ok(());
+        }
+        let known = Attributes { size: resource.length, ..resource.attributes.clone() };
+        self.staging.note(&Step::new(&Item::of("", known), 0, resource.received), self.file)
     }
 
     fn unwritten(&self, error: &io::Error) -> Error {
@@ -137,6 +162,15 @@ impl Resource {
     fn new(response: &Response<Body>) -> Self {
         let attributes = attributes(response);
         Self { length: attributes.size, received: 0, validator: validator(response, &attributes), attributes }
+    }
+
+    /// What an earlier call had of it. The last byte is asked for in any case: nothing more can't be.
+    fn begun(item: &Item, reached: u64) -> Option<Self> {
+        let attributes = item.attributes();
+        let received = attributes.size.map_or(reached, |size| reached.min(size.saturating_sub(1)));
+        let validator = attributes.entity_tag.as_ref().or(attributes.last_modified.as_ref())?;
+        let validator = HeaderValue::from_str(validator).ok()?;
+        (received > 0).then(|| Self { length: attributes.size, received, validator: Some(validator), attributes })
     }
 
     /// Asks for the rest: of this version, or else for all of the present one.
@@ -214,7 +248,7 @@ mod tests {
     use std::{fs, thread};
 
     use super::super::testing::serve_streams;
-    use super::super::{Remote, http};
+    use super::super::{Allowed, Login, Remote, http};
     use super::*;
     use crate::capabilities::workspace::Workspace;
 
@@ -230,12 +264,13 @@ mod tests {
     }
 
     fn hasty(certificates: Option<PathBuf>) -> Remote {
-        Remote { client: Client::new(HASTY, certificates.map(Into::into)) }
+        Remote { client: Client::new(HASTY, certificates.map(Into::into)), login: Login::default() }
     }
 
     /// A project that has the file `data` already.
     struct Project {
         folder: tempfile::TempDir,
+        downloads: tempfile::TempDir,
         remote: Remote,
     }
 
@@ -243,12 +278,13 @@ mod tests {
         fn new() -> Self {
             let folder = tempfile::tempdir().unwrap();
             fs::write(folder.path().join("data"), "former").unwrap();
-            Self { folder, remote: hasty(None) }
+            Self { folder, downloads: tempfile::tempdir().unwrap(), remote: hasty(None) }
         }
 
-        fn fetch(&self, url: &str, allowed: &dyn Fn(&str) -> bool) -> Result<Option<Attributes>> {
+        fn fetch(&self, url: &str, allowed: Allowed<'_>) -> Result<Option<Attributes>> {
             let workspace = Workspace::new(self.folder.path()).unwrap();
-            let fetched = self.remote.fetch(url, &workspace, "data", allowed);
+            let outset = Outset::plain(allowed, self.downloads.path());
+            let fetched = self.remote.fetch(url, &workspace, "data", &outset);
             assert_eq!(fs::read_dir(self.folder.path()).unwrap().count(), 1, "no temporary is left");
             fetched
         }
@@ -337,7 +373,7 @@ mod tests {
             "/near" => say(stream, "302 Found\r\nLocation: file", b""),
             _ => say(stream, "200 OK\r\nContent-Length: 2", b"ok"),
         });
-        let fetch = |path: &str, allowed: &dyn Fn(&str) -> bool| {
+        let fetch = |path: &str, allowed: Allowed<'_>| {
             project.fetch(&format!("http://me:hush@127.0.0.1:{port}/{path}"), allowed)
         };
         assert!(matches!(fetch("away", &local), Err(Error::Denied(host)) if host == "localhost"));
@@ -479,9 +515,14 @@ mod tests {
         let Ok(mut full) = fs::OpenOptions::new().write(true).open("/dev/full") else { return };
         let (url, _asked) = script(vec![("200 OK\r\nContent-Length: 5", "hello")]);
         let client = Client::new(HASTY, None);
-        let mut download = Download { client: &client, url: &url, allowed: &local, file: &mut full, resource: None };
+        let folder = tempfile::tempdir().unwrap();
+        let (staging, outset) = (Staging::begin(folder.path(), "x").unwrap(), Outset::plain(&local, folder.path()));
+        let (outset, resource, inherited) = (&outset, None, false);
+        let mut download =
+            Download { client: &client, url: &url, outset, staging: &staging, file: &mut full, resource, inherited };
         // A device has no length to set: the second half alone.
-        let answer = client.follow(&Question { method: Method::GET, url: &url, headers: &[], deadline: None }, &local);
+        let answer = client
+            .follow(&Question { method: Method::GET, url: &url, headers: &[], deadline: None, folder: None }, &local);
         let (_, response) = answer.map_err(|error| error.to_string()).unwrap();
         download.resource = Some(Resource::new(&response));
         let stopped = download.receive(&url, response.into_body());
@@ -543,7 +584,10 @@ server.serve_forever()";
         let mut project = Project { remote: hasty(Some(authority.clone())), ..Project::new() };
         assert_eq!(project.fetch(&url, &|_| true).unwrap().unwrap().size, Some(6));
         assert_eq!(project.content(), "safely");
-        assert_eq!(project.remote.stat(&url, &|_| true).unwrap().unwrap().size, Some(6));
+        assert_eq!(
+            project.remote.stat(&url, &Outset::plain(&|_| true, Path::new("."))).unwrap().unwrap().size,
+            Some(6)
+        );
 
         fs::write(folder.path().join("data"), "former").unwrap();
         project = Project::new();

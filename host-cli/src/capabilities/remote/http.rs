@@ -1,6 +1,7 @@
 //! Questions to servers over HTTP.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use ureq::tls::TlsConfig;
 use ureq::{Agent, Body, Timeout};
 
 use super::credentials::Credentials;
-use super::{Attributes, Error, Result, host_of, public_url, split, trust};
+use super::{Allowed, Attributes, Error, Result, host_of, public_url, split, trust};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_REDIRECTS: usize = 5;
@@ -34,7 +35,7 @@ impl Patience {
 #[derive(Debug)]
 pub(super) struct Client {
     pub(super) patience: Patience,
-    certificates: Option<OsString>,
+    pub(super) certificates: Option<OsString>,
     /// Made when first needed: most programs ask no server, and the certificates take reading.
     agent: OnceLock<Agent>,
 }
@@ -46,6 +47,8 @@ pub(super) struct Question<'q> {
     pub(super) headers: &'q [(HeaderName, HeaderValue)],
     /// None for the patience with silence alone.
     pub(super) deadline: Option<Instant>,
+    /// Where git's helpers are asked what opens the server, if it wants to know.
+    pub(super) folder: Option<&'q Path>,
 }
 
 impl Client {
@@ -53,7 +56,7 @@ impl Client {
         Self { patience, certificates, agent: OnceLock::new() }
     }
 
-    fn agent(&self) -> Result<&Agent> {
+    pub(super) fn agent(&self) -> Result<&Agent> {
         if let Some(agent) = self.agent.get() {
             return Ok(agent);
         }
@@ -74,9 +77,11 @@ impl Client {
         Ok(self.agent.get_or_init(|| config.new_agent()))
     }
 
-    pub(super) fn stat(&self, url: &str, allowed: &dyn Fn(&str) -> bool) -> Result<Option<Attributes>> {
+    pub(super) fn stat(&self, url: &str, folder: &Path, allowed: Allowed<'_>) -> Result<Option<Attributes>> {
         let deadline = Some(Instant::now() + self.patience.whole);
-        let (url, response) = self.follow(&Question { method: Method::HEAD, url, headers: &[], deadline }, allowed)?;
+        let folder = Some(folder);
+        let question = Question { method: Method::HEAD, url, headers: &[], deadline, folder };
+        let (url, response) = self.follow(&question, allowed)?;
         match response.status() {
             status if status.is_success() => Ok(Some(attributes(&response))),
             status if is_absence(status) => Ok(None),
@@ -85,19 +90,25 @@ impl Client {
     }
 
     /// The answer at the end of all redirects, and the URL that gave it.
-    pub(super) fn follow(
-        &self,
-        question: &Question<'_>,
-        allowed: &dyn Fn(&str) -> bool,
-    ) -> Result<(String, Response<Body>)> {
-        let credentials = Credentials::of(question.url);
+    pub(super) fn follow(&self, question: &Question<'_>, allowed: Allowed<'_>) -> Result<(String, Response<Body>)> {
+        let mut credentials = Credentials::of(question.url);
         let mut url = question.url.to_owned();
         for _ in 0..=MAX_REDIRECTS {
             let host = host_of(&url)?;
             if !allowed(&host) {
                 return Err(Error::Denied(host));
             }
-            let response = self.ask(question, &url, &host, &credentials)?;
+            let mut response = self.ask(question, &url, &host, &credentials)?;
+            if response.status() == StatusCode::UNAUTHORIZED
+                && let Some(folder) = question.folder
+                && let Some(known) = credentials.known_to_git(folder, &url)?
+            {
+                credentials = known;
+                response = self.ask(question, &url, &host, &credentials)?;
+                if response.status() == StatusCode::UNAUTHORIZED {
+                    credentials.forget(folder);
+                }
+            }
             match header(&response, &LOCATION) {
                 Some(location) if response.status().is_redirection() => url = join(&url, &location),
                 _ => return Ok((url, response)),
@@ -109,7 +120,7 @@ impl Client {
     fn ask(&self, question: &Question<'_>, url: &str, host: &str, credentials: &Credentials) -> Result<Response<Body>> {
         let uri = url.parse::<Uri>().map_err(|error| failure(url, error))?;
         if !matches!(uri.scheme_str(), Some("http" | "https")) {
-            return Err(failure(url, "only `http` and `https` are understood"));
+            return Err(failure(url, "no such address is understood"));
         }
         // The grant is for the host that was read out of the URL here: what is connected to must be the same.
         let target = host_of(&format!("http://{}", uri.host().unwrap_or_default()))?;
@@ -208,8 +219,8 @@ fn join(base: &str, location: &str) -> String {
 mod tests {
     use std::net::TcpListener;
 
-    use super::super::Remote;
     use super::super::testing::serve;
+    use super::super::{Login, Remote};
     use super::*;
 
     fn plain(path: &str, port: u16) -> String {
@@ -243,7 +254,8 @@ mod tests {
     fn attributes_are_told() {
         let (port, asked) = serve(plain);
         let remote = Remote::new();
-        let told = remote.stat(&format!("http://127.0.0.1:{port}/file?key=hush#fragment"), &local).unwrap().unwrap();
+        let told =
+            remote.stat_for(&format!("http://127.0.0.1:{port}/file?key=hush#fragment"), &local).unwrap().unwrap();
         assert_eq!(told.size, Some(1_234_567_890_123));
         assert_eq!(told.entity_tag.as_deref(), Some("W/\"x\""));
         assert_eq!(told.last_modified.as_deref(), Some("Tue, 01 Jul 2025 10:00:00 GMT"));
@@ -251,10 +263,10 @@ mod tests {
         assert!(request.starts_with("head /file?key=hush http/1.1"), "{request}");
         assert!(request.contains("accept-encoding: identity") && request.contains("user-agent: aurum/"), "{request}");
 
-        let told = remote.stat(&format!("http://127.0.0.1:{port}/bare"), &local).unwrap().unwrap();
+        let told = remote.stat_for(&format!("http://127.0.0.1:{port}/bare"), &local).unwrap().unwrap();
         assert_eq!(told, Attributes::default());
         for path in ["gone", "missing"] {
-            assert_eq!(remote.stat(&format!("http://127.0.0.1:{port}/{path}"), &local).unwrap(), None);
+            assert_eq!(remote.stat_for(&format!("http://127.0.0.1:{port}/{path}"), &local).unwrap(), None);
         }
     }
 
@@ -264,20 +276,20 @@ mod tests {
         for (path, told) in
             [("secret", "403 Forbidden"), ("odd", "302 Found"), ("nonsense", ""), ("ftp", "only `http`")]
         {
-            let asked = Remote::new().stat(&format!("http://u:hush@127.0.0.1:{port}/{path}"), &|_| true);
+            let asked = Remote::new().stat_for(&format!("http://u:hush@127.0.0.1:{port}/{path}"), &|_| true);
             let Err(Error::Other(error)) = asked else { panic!("{asked:?}") };
             assert!(error.contains(told) && !error.contains("hush"), "{error}");
         }
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let error = Remote::new().stat(&format!("http://u:hush@127.0.0.1:{free}/?hush"), &local).unwrap_err();
+        let error = Remote::new().stat_for(&format!("http://u:hush@127.0.0.1:{free}/?hush"), &local).unwrap_err();
         assert!(matches!(&error, Error::Other(error) if !error.contains("hush")), "{error}");
     }
 
     #[test]
     fn redirects_are_followed_where_they_may_lead() {
         let (port, asked) = serve(plain);
-        let stat = |path: &str, allowed: &dyn Fn(&str) -> bool| {
-            Remote::new().stat(&format!("http://127.0.0.1:{port}/{path}"), allowed)
+        let stat = |path: &str, allowed: Allowed<'_>| {
+            Remote::new().stat_for(&format!("http://127.0.0.1:{port}/{path}"), allowed)
         };
         assert!(stat("rooted", &local).unwrap().unwrap().size.is_some());
         assert!(stat("schemeless", &local).unwrap().is_some());
@@ -293,9 +305,9 @@ mod tests {
     fn a_server_that_stalls_is_given_up() {
         let (port, _asked) = serve(plain);
         let patience = Patience { whole: Duration::from_millis(300), ..Patience::ORDINARY };
-        let remote = Remote { client: Client::new(patience, None) };
+        let remote = Remote { client: Client::new(patience, None), login: Login::default() };
         let start = Instant::now();
-        let error = remote.stat(&format!("http://127.0.0.1:{port}/stall?hush"), &local).unwrap_err().to_string();
+        let error = remote.stat_for(&format!("http://127.0.0.1:{port}/stall?hush"), &local).unwrap_err().to_string();
         assert!(error.contains("timeout") && !error.contains("hush"), "{error}");
         assert!(start.elapsed() < Duration::from_secs(5));
     }
@@ -321,7 +333,7 @@ mod tests {
     #[test]
     fn user_info_is_for_the_first_server_alone() {
         let (port, asked) = serve(plain);
-        let stat = |path: &str| Remote::new().stat(&format!("http://me:hush@127.0.0.1:{port}/{path}"), &|_| true);
+        let stat = |path: &str| Remote::new().stat_for(&format!("http://me:hush@127.0.0.1:{port}/{path}"), &|_| true);
         stat("rooted").unwrap();
         let told: Vec<_> = asked.try_iter().collect();
         assert_eq!(told.len(), 3);

@@ -1,17 +1,35 @@
-//! What lies elsewhere on the network.
+//! What lies elsewhere on the network: on servers of HTTP, S3 and FTP.
 //!
-//! Only the cargo feature `network` brings HTTP with it; without, every question is answered with an error in clear
+//! Only the cargo feature `network` brings these with it; without, every question is answered with an error in clear
 //! words.
 
+use std::path::Path;
+
+pub use self::secret::{Login, Secret};
 use super::workspace::Workspace;
 use super::{Error, Result};
 
 #[cfg(feature = "network")]
 mod credentials;
 #[cfg(feature = "network")]
+pub(super) mod depot;
+#[cfg(feature = "network")]
 mod download;
 #[cfg(feature = "network")]
+mod folder;
+#[cfg(feature = "network")]
+mod ftp;
+#[cfg(feature = "network")]
+mod git_credential;
+#[cfg(feature = "network")]
 mod http;
+#[cfg(feature = "network")]
+pub(super) mod pieces;
+#[cfg(feature = "network")]
+mod s3;
+mod secret;
+#[cfg(feature = "network")]
+pub(super) mod staging;
 #[cfg(all(test, feature = "network"))]
 mod testing;
 #[cfg(feature = "network")]
@@ -22,10 +40,53 @@ mod trust;
 pub struct Attributes {
     /// Bytes, where the server says.
     pub size: Option<u64>,
-    /// `ETag`, as it was sent.
+    /// `ETag`, as it was sent; of a folder, a digest of what is in it.
     pub entity_tag: Option<String>,
-    /// `Last-Modified`, as it was sent.
+    /// `Last-Modified`, as it was sent; of FTP, `MDTM`.
     pub last_modified: Option<String>,
+}
+
+/// Which hosts may be connected to.
+pub type Allowed<'a> = &'a (dyn Fn(&str) -> bool + Sync);
+
+/// What is asked from: all that servers are reached by, beside the environment.
+#[derive(Clone, Copy)]
+pub struct Outset<'o> {
+    /// Asked for each host before anything is sent to it.
+    pub allowed: Allowed<'o>,
+    /// Git's settings.
+    pub setting: &'o dyn Fn(&str) -> Option<String>,
+    /// A folder of the repository, where git's helpers are asked.
+    pub folder: &'o Path,
+    /// Where downloads lie until they are whole.
+    pub downloads: &'o Path,
+    /// Hears how many bytes there are, and how many there will be where that is known.
+    pub tell: &'o (dyn Fn(u64, Option<u64>) + Sync),
+}
+
+/// Why it went no further.
+#[cfg(feature = "network")]
+#[derive(Debug)]
+pub(in crate::capabilities) enum Stop {
+    Failed(Error),
+    /// The connection broke: trying again may help.
+    Broken(Error),
+}
+
+#[cfg(feature = "network")]
+impl Stop {
+    pub(super) fn into_error(self) -> Error {
+        match self {
+            Self::Failed(error) | Self::Broken(error) => error,
+        }
+    }
+}
+
+#[cfg(feature = "network")]
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
 }
 
 /// Asks servers.
@@ -33,6 +94,7 @@ pub struct Attributes {
 pub struct Remote {
     #[cfg(feature = "network")]
     client: http::Client,
+    login: Login,
 }
 
 impl Remote {
@@ -43,18 +105,36 @@ impl Remote {
         Self {
             #[cfg(feature = "network")]
             client: http::Client::new(http::Patience::ORDINARY, std::env::var_os("SSL_CERT_FILE")),
+            login: Login::default(),
         }
+    }
+
+    /// Whom the servers of S3 and FTP are to take us for.
+    pub(crate) fn log_in(&mut self, login: Login) {
+        self.login = login;
+    }
+
+    /// The host that is connected to for an address: a bucket's name is none.
+    pub(crate) fn host_of(&self, url: &str, setting: &dyn Fn(&str) -> Option<String>) -> Result<String> {
+        #[cfg(feature = "network")]
+        if scheme_of(url) == "s3" {
+            return s3::host(&self.login, setting, &s3::Address::parse(url)?);
+        }
+        let _ = setting;
+        host_of(url)
     }
 
     /// A resource's attributes, without its content; none when the server says that there is no such thing.
     ///
-    /// `allowed` is asked for each host before anything is sent to it, those that redirects lead to included; a host it
-    /// does not allow is an [`Error::Denied`] that names the host. The URL's user-info is sent to the server it names
-    /// and to no other. No error text repeats the URL's user-info or query.
-    pub fn stat(&self, url: &str, allowed: &dyn Fn(&str) -> bool) -> Result<Option<Attributes>> {
-        check_host(url, allowed)?;
+    /// A host that is not allowed, be it one that redirects lead to, is an [`Error::Denied`] that names the host. The URL's
+    /// user-info is sent to the server it names and to no other. No error text repeats the URL's user-info or query.
+    pub fn stat(&self, url: &str, outset: &Outset<'_>) -> Result<Option<Attributes>> {
+        check_host(&self.host_of(url, outset.setting)?, outset)?;
         #[cfg(feature = "network")]
-        return self.client.stat(url, allowed);
+        return match scheme_of(url).as_str() {
+            "s3" | "ftp" | "ftps" => self.look(url, outset).map(|found| found.map(|found| found.attributes())),
+            _ => self.client.stat(url, outset.folder, outset.allowed),
+        };
         #[cfg(not(feature = "network"))]
         Err(no_network(url))
     }
@@ -63,18 +143,19 @@ impl Remote {
     /// none, and nothing changed, when the server says that there is no such thing. Hosts and secrets are treated as by
     /// [`Remote::stat`].
     ///
-    /// The file appears complete or not at all. That takes as long as it takes, but a server that sends nothing for
-    /// half a minute is given up. A connection that breaks is made anew where the server can go on from there.
+    /// The file or folder appears complete or not at all. That takes as long as it takes, but a server that sends nothing for
+    /// half a minute is given up. A connection that breaks is made anew, and what was cut short is gone on with by the next
+    /// call, where the server can go on from there and still has the same version.
     pub fn fetch(
         &self,
         url: &str,
         workspace: &Workspace,
         path: &str,
-        allowed: &dyn Fn(&str) -> bool,
+        outset: &Outset<'_>,
     ) -> Result<Option<Attributes>> {
-        check_host(url, allowed)?;
+        check_host(&self.host_of(url, outset.setting)?, outset)?;
         #[cfg(feature = "network")]
-        return workspace.receive(path, |file| download::fetch(&self.client, url, file, allowed));
+        return self.bring(url, workspace, path, outset);
         #[cfg(not(feature = "network"))]
         {
             let _ = (workspace, path);
@@ -83,9 +164,110 @@ impl Remote {
     }
 }
 
-fn check_host(url: &str, allowed: &dyn Fn(&str) -> bool) -> Result<()> {
-    let host = host_of(url)?;
-    if allowed(&host) { Ok(()) } else { Err(Error::Denied(host)) }
+/// What a server has at an address.
+#[cfg(feature = "network")]
+enum Found<'f> {
+    File(pieces::Item, Box<dyn pieces::Source + 'f>),
+    Folder(Vec<pieces::Item>, Box<dyn pieces::Source + 'f>),
+}
+
+#[cfg(feature = "network")]
+impl Found<'_> {
+    fn attributes(&self) -> Attributes {
+        match self {
+            Self::File(item, _) => item.attributes(),
+            Self::Folder(items, _) => folder::attributes(items),
+        }
+    }
+}
+
+#[cfg(feature = "network")]
+impl Remote {
+    /// What S3 or FTP has there.
+    fn look<'f>(&'f self, url: &str, outset: &Outset<'f>) -> Result<Option<Found<'f>>> {
+        if scheme_of(url) == "s3" {
+            let address = s3::Address::parse(url)?;
+            let service = s3::Service::new(&self.client, &self.login, outset, &address.bucket)?;
+            let key = address.key.as_str();
+            if !key.is_empty()
+                && !key.ends_with('/')
+                && let Some(found) = service.stat(key)?
+            {
+                return Ok(Some(Found::File(pieces::Item::of(key, found), Box::new(service))));
+            }
+            let key = key.trim_end_matches('/');
+            let items = service.list(&if key.is_empty() { String::new() } else { format!("{key}/") })?;
+            return Ok((!items.is_empty()).then(|| Found::Folder(folder::sorted(items), Box::new(service))));
+        }
+        let site = ftp::Site::new(&self.client, &self.login, outset, url)?;
+        Ok(match site.look()? {
+            ftp::Found::Nothing => None,
+            ftp::Found::File(item) => Some(Found::File(item, Box::new(site))),
+            ftp::Found::Folder => Some(Found::Folder(folder::sorted(site.list()?), Box::new(site))),
+        })
+    }
+
+    fn bring(&self, url: &str, workspace: &Workspace, path: &str, outset: &Outset<'_>) -> Result<Option<Attributes>> {
+        let brought = workspace.adopt(path, || {
+            let staging = staging::Staging::begin(outset.downloads, &public_url(url))?;
+            if !matches!(scheme_of(url).as_str(), "s3" | "ftp" | "ftps") {
+                let Some(attributes) = download::fetch(&self.client, url, &staging, outset)? else {
+                    staging.close();
+                    return Ok(None);
+                };
+                let content = staging.content();
+                return Ok(Some(((attributes, staging), content)));
+            }
+            let Some(found) = self.look(url, outset)? else {
+                staging.close();
+                return Ok(None);
+            };
+            let mut attributes = found.attributes();
+            let (items, source) = match found {
+                Found::File(item, source) => (vec![item], source),
+                Found::Folder(items, source) => {
+                    folder::check(&items)?;
+                    staging.make_folder()?;
+                    staging.keep_only(&items)?;
+                    (items, source)
+                }
+            };
+            pieces::gather(&*source, &items, &staging, self.pause(), outset.tell)?;
+            let content = staging.content();
+            attributes.size = attributes.size.or_else(|| Some(std::fs::metadata(&content).ok()?.len()));
+            staging.sync()?;
+            Ok(Some(((attributes, staging), content)))
+        })?;
+        Ok(brought.map(|(attributes, staging)| {
+            staging.close();
+            attributes
+        }))
+    }
+}
+
+fn check_host(host: &str, outset: &Outset<'_>) -> Result<()> {
+    if (outset.allowed)(host) { Ok(()) } else { Err(Error::Denied(host.to_owned())) }
+}
+
+/// In lower case.
+#[cfg(feature = "network")]
+fn scheme_of(url: &str) -> String {
+    url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase()).unwrap_or_default()
+}
+
+#[cfg(all(test, feature = "network"))]
+impl Remote {
+    fn stat_for(&self, url: &str, allowed: Allowed<'_>) -> Result<Option<Attributes>> {
+        self.stat(url, &Outset::plain(allowed, Path::new(".")))
+    }
+}
+
+#[cfg(test)]
+impl<'o> Outset<'o> {
+    /// With nothing but what may be asked, and a place for downloads.
+    pub(crate) fn plain(allowed: Allowed<'o>, downloads: &'o Path) -> Self {
+        Self { allowed, setting: &|_| None, folder: downloads, downloads, tell: &|_, _| () }
+    }
 }
 
 #[cfg(not(feature = "network"))]
@@ -202,22 +384,37 @@ mod tests {
 
     #[test]
     fn an_ungranted_host_is_denied_before_anything() {
-        let url = "http://u:p@Example.invalid/x";
-        let asked = Remote::new().stat(url, &|_| false);
-        assert!(matches!(asked, Err(Error::Denied(host)) if host == "example.invalid"));
-        let asked = Remote::new().fetch(url, &workspace().1, "x", &|_| false);
-        assert!(matches!(asked, Err(Error::Denied(host)) if host == "example.invalid"));
+        let outset = Outset::plain(&|_| false, Path::new("/nowhere"));
+        for url in ["http://u:p@Example.invalid/x", "ftp://u:p@Example.invalid/x"] {
+            let asked = Remote::new().stat(url, &outset);
+            assert!(matches!(asked, Err(Error::Denied(host)) if host == "example.invalid"));
+            let asked = Remote::new().fetch(url, &workspace().1, "x", &outset);
+            assert!(matches!(asked, Err(Error::Denied(host)) if host == "example.invalid"));
+        }
+    }
+
+    #[cfg(feature = "network")]
+    #[test]
+    fn of_a_bucket_its_server_is_to_be_granted() {
+        let setting = |key: &str| (key == "aurum.s3.endpoint").then(|| "http://Here.example:9000".to_owned());
+        assert_eq!(Remote::new().host_of("s3://example.org/x", &setting).unwrap(), "here.example");
+        let outset =
+            Outset { setting: &setting, ..Outset::plain(&|host| host == "example.org", Path::new("/nowhere")) };
+        let asked = Remote::new().stat("s3://example.org/x", &outset);
+        assert!(matches!(asked, Err(Error::Denied(host)) if host == "here.example"));
     }
 
     #[test]
     fn other_schemes_are_refused_in_words() {
-        let url = "ftp://u:hush@example.org/x?hush";
-        let stat = Remote::new().stat(url, &|_| true).unwrap_err().to_string();
-        let fetch = Remote::new().fetch(url, &workspace().1, "x", &|_| true).unwrap_err().to_string();
+        let url = "gopher://u:hush@example.org/x?hush";
+        let folder = tempfile::tempdir().unwrap();
+        let outset = Outset::plain(&|_| true, folder.path());
+        let stat = Remote::new().stat(url, &outset).unwrap_err().to_string();
+        let fetch = Remote::new().fetch(url, &workspace().1, "x", &outset).unwrap_err().to_string();
         for error in [stat, fetch] {
-            assert!(error.contains("`ftp://example.org/x`") && !error.contains("hush"), "{error}");
+            assert!(error.contains("`gopher://example.org/x`") && !error.contains("hush"), "{error}");
             #[cfg(feature = "network")]
-            assert!(error.contains("only `http` and `https`"), "{error}");
+            assert!(error.contains("is understood"), "{error}");
         }
     }
 }

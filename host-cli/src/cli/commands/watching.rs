@@ -37,6 +37,22 @@ fn text(event: &Event<'_>, shown: &AtomicU64) -> Option<String> {
             let end = if done == size { '\n' } else { '\r' };
             Some(format!("{doing} {} of models and data, {}: {percent:3}%{end}", count(objects, "object"), bytes(size)))
         }
+        Event::Download { done, whole } => {
+            let percent =
+                whole.map(|whole| if whole == 0 { 100 } else { (u128::from(done) * 100 / u128::from(whole)) as u64 });
+            // Without an end in sight, each further MiB is news.
+            let news = percent.unwrap_or(done >> 20);
+            if shown.swap(news, Ordering::Relaxed) == news {
+                return None;
+            }
+            Some(match (whole, percent) {
+                (Some(whole), Some(percent)) => {
+                    let end = if done == whole { '\n' } else { '\r' };
+                    format!("Downloading {}: {percent:3}%{end}", bytes(whole))
+                }
+                _ => format!("Downloading: {}\r", bytes(done)),
+            })
+        }
     }
 }
 

@@ -4,27 +4,35 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 
 use super::secret::Secret;
 use super::{here, seen_from, show_json};
+use crate::capabilities::remote::Login;
 use crate::cli::args::EXIT_STATUS;
+use crate::cli::commands::watching;
 use crate::cli::render::dataset::{self, Dataset};
 use crate::cli::render::word::words;
 use crate::cli::ui::Ui;
 use crate::cli::{Error, Result};
 use crate::{AddOptions, DataSource, Failure, FailureKind, Tracker};
 
-/// What opens sources that the core does not reach yet.
-const OTHER_SERVERS: &str = "For s3:// and ftp:// addresses, which this version does not reach yet";
+/// What opens servers. There are safer ways, which the help of each names.
+const SERVERS: &str = "For s3:// and ftp:// addresses";
 
 /// Add data to the project, or its changes
 ///
 /// Hashes each file or folder, keeps its content in `.git/aurum/store`, has git ignore it, and describes it in
 /// `.au/datasets`. What lies outside of the project stays where it is; of that, more than 1 GiB is not kept unless you say
-/// `--store`. What comes from an address is downloaded into this folder.
+/// `--store`. What comes from an address is downloaded into this folder; what `s3://bucket/prefix` or a folder of
+/// `ftp://` holds becomes a folder.
+///
+/// Servers of S3 are found, and keys for them, as the AWS programs do: `AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`,
+/// `AWS_SECRET_ACCESS_KEY`, `AWS_PROFILE`, and the files in `~/.aws`; `git config aurum.s3.endpoint URL` names another server. For
+/// ftp:// git's credential helpers are asked.
 ///
 /// Adding data again that has changed makes the new version the dataset's; experiments keep the one that they had.
 #[derive(Debug, clap::Args)]
 #[command(after_help = examples())]
 pub(crate) struct AddArgs {
-    /// Files, folders, or addresses that begin with https:// or http://; the name of a dataset stands for its place
+    /// Files, folders, or addresses that begin with https://, http://, s3://, ftp:// or ftps://; the name of a dataset stands for
+    /// its place
     #[arg(value_name = "SOURCE", required = true, value_parser = OsStringValueParser::new().map(source))]
     sources: Vec<DataSource>,
     /// What the dataset is called, when there is one source; without it, what its file or folder is called
@@ -40,17 +48,17 @@ pub(crate) struct AddArgs {
     #[arg(long)]
     json: bool,
     // A secret may begin with a dash. Taken for an option, it would be named in the error.
-    /// The key that a bucket of s3:// is read with
-    #[arg(long, value_name = "KEY", allow_hyphen_values = true, help_heading = OTHER_SERVERS)]
+    /// The key that a bucket of s3:// is read with; `-` reads it from standard input
+    #[arg(long, value_name = "KEY", allow_hyphen_values = true, help_heading = SERVERS)]
     api: Option<Secret>,
-    /// The secret that belongs to the key
-    #[arg(long, value_name = "SECRET", allow_hyphen_values = true, help_heading = OTHER_SERVERS)]
+    /// The secret that belongs to the key; `-` reads it from standard input
+    #[arg(long, value_name = "SECRET", allow_hyphen_values = true, help_heading = SERVERS)]
     key: Option<Secret>,
-    /// The user of ftp://
-    #[arg(long, alias = "username", value_name = "USER", allow_hyphen_values = true, help_heading = OTHER_SERVERS)]
+    /// The user of ftp:// or ftps://
+    #[arg(long, alias = "username", value_name = "USER", allow_hyphen_values = true, help_heading = SERVERS)]
     user: Option<Secret>,
-    /// The user's password
-    #[arg(long, alias = "password", value_name = "PASSWORD", allow_hyphen_values = true, help_heading = OTHER_SERVERS)]
+    /// The user's password; `-` reads it from standard input
+    #[arg(long, alias = "password", value_name = "PASSWORD", allow_hyphen_values = true, help_heading = SERVERS)]
     passwd: Option<Secret>,
 }
 
@@ -62,6 +70,9 @@ Examples:
   au data add images                         A folder, as one dataset
   au data add /mnt/data/adult.data           A file elsewhere on this computer
   au data add https://example.org/iris.csv   Download a file into this folder
+  au data add s3://bucket/images/            Download what the bucket has below `images/`
+  au data add ftp://example.org/iris.csv --user ada --passwd -
+                                             Ask for the password on standard input
   au data add --name census adult.data       A name of your own
 
 {EXIT_STATUS}"
@@ -69,11 +80,17 @@ Examples:
 }
 
 pub(crate) fn add(ui: &mut Ui<'_>, tracker: &mut Tracker, args: &AddArgs) -> Result<()> {
-    args.check()?;
     let store = if args.store { Some(true) } else { args.no_store.then_some(false) };
     let options = AddOptions { name: args.name.clone(), store, folder: Some(".".into()) };
+    tracker.observe(watching::observer(ui.is_quiet()));
     let addition = tracker.add_data(&args.sources, &options)?;
     show(ui, &addition.rows, args.json, &here())?;
+    if let Some(hint) = args.safer() {
+        ui.note(
+            "A secret on the command line is seen by other users of this computer, and kept in the shell's history",
+            &[hint],
+        );
+    }
     if addition.failures.is_empty() { Ok(()) } else { Err(Error::Failures(addition.failures)) }
 }
 
@@ -83,6 +100,29 @@ impl AddArgs {
         self.sources.iter().filter_map(|source| match source {
             DataSource::Address(address) => Some(address.as_str()),
             DataSource::Path(_) => None,
+        })
+    }
+
+    /// What the options say of whom the servers are to take us for.
+    pub(crate) fn login(&self) -> Result<Login> {
+        self.check()?;
+        let mut input = None;
+        let mut read = |given: &Option<Secret>| given.as_ref().map(|given| given.read(&mut input)).transpose();
+        let user = read(if self.api.is_some() { &self.api } else { &self.user })?;
+        let password = read(if self.key.is_some() { &self.key } else { &self.passwd })?;
+        Ok(Login { user, password })
+    }
+
+    /// How not to write the secret next time.
+    fn safer(&self) -> Option<String> {
+        let is_bare = |given: &Option<Secret>| given.as_ref().is_some_and(Secret::is_written);
+        if is_bare(&self.key) {
+            let text = "Put the key into `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` or a profile (`aws configure`), or \
+                        give the secret by `--key -` on standard input";
+            return Some(text.to_owned());
+        }
+        is_bare(&self.passwd).then(|| {
+            "Give the password to git's credential helper (`git credential approve`), or by `--passwd -` on standard input".to_owned()
         })
     }
 
@@ -97,6 +137,11 @@ impl AddArgs {
             ("`--api` and `--key`", "`s3://`")
         } else if (self.user.is_some() || self.passwd.is_some()) && !is(["ftp", "ftps"]) {
             ("`--user` and `--passwd`", "`ftp://`")
+        } else if self.api.is_some() != self.key.is_some() {
+            let message = "`--api` and `--key` go together: the key, and the secret that belongs to it";
+            return Err(Failure::new(FailureKind::Usage, message, "Give both, or neither"));
+        } else if self.passwd.is_some() && self.user.is_none() {
+            return Err(Failure::new(FailureKind::Usage, "`--passwd` needs `--user`", "Say whose password it is"));
         } else {
             return Ok(());
         };
@@ -105,14 +150,18 @@ impl AddArgs {
     }
 }
 
-/// What has a scheme is an address; a path that looks like one can be written with `./` before it.
+/// What has a scheme is an address, and one of this computer's own files is a path; a path that looks like an address can be
+/// written with `./` before it.
 fn source(text: OsString) -> DataSource {
     let is_address = |text: &str| {
         let scheme = text.split_once("://").map(|(scheme, _)| scheme).filter(|scheme| !scheme.is_empty());
         scheme.is_some_and(|scheme| scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-".contains(&byte)))
     };
     match text.into_string() {
-        Ok(text) if is_address(&text) => DataSource::Address(text),
+        Ok(text) if is_address(&text) => match crate::capabilities::exchange::cargo::folder_of(&text) {
+            Ok(path) => DataSource::Path(path),
+            Err(_) => DataSource::Address(text),
+        },
         Ok(text) => DataSource::Path(text.into()),
         Err(text) => DataSource::Path(text.into()),
     }
@@ -172,6 +221,10 @@ mod tests {
         for address in ["https://example.org/a", "s3://bucket/a", "FTP://dir/a", "svn+ssh://h/a"] {
             assert_eq!(source(address.into()), DataSource::Address(address.into()));
         }
+        for (address, path) in [("file:///mnt/a%20b", "/mnt/a b"), ("FILE://localhost/mnt/a", "/mnt/a")] {
+            assert_eq!(source(address.into()), DataSource::Path(path.into()));
+        }
+        assert_eq!(source("file://server/a".into()), DataSource::Address("file://server/a".into()));
         for path in ["a.csv", "/mnt/a", "../a", "./https://a", "://a", "a b://c", "https:/a", ""] {
             assert_eq!(source(path.into()), DataSource::Path(path.into()));
         }
@@ -196,6 +249,23 @@ mod tests {
             assert_eq!(kind, FailureKind::Usage, "{line:?}");
             assert!(message.contains("are for addresses") && !message.contains("example"), "{message}");
         }
+    }
+
+    #[test]
+    fn halves_of_a_login_are_refused() {
+        for line in [&["s3://b/a", "--api", "K"][..], &["s3://b/a", "--key", "S"], &["ftp://d/a", "--passwd", "P"]] {
+            assert_eq!(args(line).check().unwrap_err().kind, FailureKind::Usage, "{line:?}");
+        }
+        assert!(args(&["ftp://d/a", "--user", "U"]).check().is_ok());
+    }
+
+    #[test]
+    fn a_secret_that_was_written_earns_a_hint() {
+        let hint = |line: &[&str]| args(line).safer();
+        assert!(hint(&["s3://b/a", "--api", "K", "--key", "S"]).unwrap().contains("--key -"));
+        assert!(hint(&["ftp://d/a", "--user", "U", "--passwd", "P"]).unwrap().contains("--passwd -"));
+        assert_eq!(hint(&["s3://b/a", "--api", "K", "--key", "-"]), None);
+        assert_eq!(hint(&["ftp://d/a", "--user", "U"]), None);
     }
 
     #[test]

@@ -30,7 +30,8 @@ use self::update::UpdateArgs;
 use self::verify::VerifyArgs;
 use super::{at, at_with, watching};
 use crate::capabilities::interpreter::Interpreter;
-use crate::capabilities::remote as servers;
+use crate::capabilities::remote::Remote;
+use crate::capabilities::repository::Repository;
 use crate::cli::Result;
 use crate::cli::args::EXIT_STATUS;
 use crate::cli::render::dataset::Dataset;
@@ -87,23 +88,27 @@ Examples:
 pub(crate) fn data(ui: &mut Ui<'_>, root: &Path, args: &DataArgs) -> Result<()> {
     match &args.command {
         DataCommand::Add(args) => {
-            let grants = reaching(ui, args.addresses());
-            at_with(root, grants, ui, |ui, tracker| add::add(ui, tracker, args))
+            let login = args.login()?;
+            let grants = reaching(ui, root, args.addresses());
+            at_with(root, grants, ui, |ui, tracker| {
+                tracker.log_in(login);
+                add::add(ui, tracker, args)
+            })
         }
         DataCommand::Ls(args) => at(root, ui, |ui, tracker| ls::ls(ui, tracker, args)),
         DataCommand::Status(args) => {
             let addresses = if args.offline { Vec::new() } else { addresses(root)? };
-            let grants = reaching(ui, addresses.iter().map(String::as_str));
+            let grants = reaching(ui, root, addresses.iter().map(String::as_str));
             at_with(root, grants, ui, |ui, tracker| status::status(ui, tracker, args))
         }
         DataCommand::Update(args) => {
             let addresses = addresses(root)?;
-            let grants = reaching(ui, addresses.iter().map(String::as_str));
+            let grants = reaching(ui, root, addresses.iter().map(String::as_str));
             at_with(root, grants, ui, |ui, tracker| update::update(ui, tracker, args))
         }
         DataCommand::Restore(args) => {
             let addresses = if args.offline { Vec::new() } else { addresses(root)? };
-            let grants = reaching(ui, addresses.iter().map(String::as_str));
+            let grants = reaching(ui, root, addresses.iter().map(String::as_str));
             at_with(root, grants, ui, |ui, tracker| {
                 if !args.offline {
                     tracker.allow_data_remotes()?;
@@ -143,8 +148,11 @@ fn addresses(root: &Path) -> Result<Vec<String>, Failure> {
 
 /// This computer and the servers of these addresses, wherever those send on to. What is no address is for the core to
 /// refuse.
-fn reaching<'a>(ui: &mut Ui<'_>, addresses: impl Iterator<Item = &'a str>) -> Grants {
-    let mut hosts: Vec<_> = addresses.filter_map(|address| servers::host_of(address).ok()).collect();
+fn reaching<'a>(ui: &mut Ui<'_>, root: &Path, addresses: impl Iterator<Item = &'a str>) -> Grants {
+    let repository = Repository::new(root);
+    let setting = |key: &str| repository.setting(key).ok().flatten();
+    let remote = Remote::new();
+    let mut hosts: Vec<_> = addresses.filter_map(|address| remote.host_of(address, &setting).ok()).collect();
     hosts.sort_unstable();
     hosts.dedup();
     let mut grants = Grants::local();
@@ -207,10 +215,10 @@ mod tests {
     fn the_servers_of_the_addresses_may_be_asked_and_no_others() {
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let mut ui = Ui::plain(&mut out, &mut err);
-        let grants = reaching(&mut ui, ["https://user:pass@Example.org/a?b", "nonsense"].into_iter());
+        let grants = reaching(&mut ui, Path::new("/"), ["https://user:pass@Example.org/a?b", "nonsense"].into_iter());
         assert!(grants.host_allowed("example.org") && grants.redirect_allowed("cdn.net"));
         assert!(!grants.host_allowed("cdn.net") && !grants.host_allowed("user"));
-        assert_eq!(reaching(&mut ui, std::iter::empty()), Grants::local());
+        assert_eq!(reaching(&mut ui, Path::new("/"), std::iter::empty()), Grants::local());
     }
 
     #[test]

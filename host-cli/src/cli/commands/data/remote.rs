@@ -8,9 +8,9 @@ use crate::cli::ui::Ui;
 
 /// Say where models and data go when experiments are shared
 ///
-/// A data remote is a folder that other clones see too, such as a mounted share. It is kept in this clone's own git configuration
-/// (`aurum.remote.<name>.url`), so each clone says for itself where it is. Of several, the first is used, or the one that
-/// `git config aurum.dataRemote NAME` names.
+/// A data remote is a place that other clones see too: a bucket of S3, a folder of an FTP server, or a mounted share. It is kept in
+/// this clone's own git configuration (`aurum.remote.<name>.url`), so each clone says for itself where it is. Of several, the first
+/// is used, or the one that `git config aurum.dataRemote NAME` names. What opens a server is found as `au data add` finds it.
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true, subcommand_required = true, after_help = examples())]
 pub(crate) struct RemoteArgs {
@@ -33,7 +33,7 @@ enum RemoteCommand {
 struct AddArgs {
     /// What to call it
     name: String,
-    /// Where it is: `file:///PATH`
+    /// Where it is: `s3://BUCKET/PREFIX`, `ftp://HOST/FOLDER`, `ftps://HOST/FOLDER` or `file:///PATH`
     url: String,
 }
 
@@ -59,6 +59,7 @@ fn examples() -> String {
         "\
 Examples:
   au data remote add share file:///mnt/share   Models and data go there with `au push`
+  au data remote add cloud s3://bucket/models  The same to a bucket
   au data remote ls                            See where they go
   au data remote rm share                      Forget it
 
@@ -67,7 +68,9 @@ Examples:
 }
 
 fn add_examples() -> String {
-    format!("Examples:\n  au data remote add share file:///mnt/share   A folder that others see too\n\n{EXIT_STATUS}")
+    format!(
+        "Examples:\n  au data remote add share file:///mnt/share    A folder that others see too\n  au data remote add cloud s3://bucket/models   What a bucket has below `models/`\n  au data remote add nas ftps://nas.local/data  A folder of a server, over TLS\n\n{EXIT_STATUS}"
+    )
 }
 
 fn ls_examples() -> String {
@@ -104,7 +107,7 @@ fn ls(ui: &mut Ui<'_>, tracker: &mut Tracker, json: bool) -> Result<()> {
         return super::show_json(ui, &rows.to_string());
     }
     if remotes.is_empty() {
-        ui.note("No data remote yet", &["Add one: `au data remote add NAME file:///PATH`".to_owned()]);
+        ui.note("No data remote yet", &["Add one: `au data remote add NAME URL`".to_owned()]);
         return Ok(());
     }
     for remote in remotes {

@@ -1,0 +1,249 @@
+//! Where a bucket is and what opens it: options, the environment, git's settings, and the files of the AWS programs.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use super::super::secret::{Login, Secret};
+use super::super::{Error, Result};
+use super::sign::Keys;
+
+/// Git's setting for the server, such as `https://minio.example.org:9000`.
+pub(super) const ENDPOINT: &str = "aurum.s3.endpoint";
+/// Git's setting for the region.
+pub(super) const REGION: &str = "aurum.s3.region";
+/// Where nothing else is said.
+const USUAL_REGION: &str = "us-east-1";
+
+/// What is known of the servers to ask.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    /// None for Amazon's own.
+    pub(super) endpoint: Option<String>,
+    pub(super) region: String,
+    /// None for what everybody may read.
+    pub(super) keys: Option<Keys>,
+}
+
+/// Where settings are looked for.
+pub(super) struct Sources<'s> {
+    pub(super) login: &'s Login,
+    pub(super) environment: &'s dyn Fn(&str) -> Option<OsString>,
+    pub(super) git: &'s dyn Fn(&str) -> Option<String>,
+}
+
+type Section = HashMap<String, String>;
+
+impl Settings {
+    /// What a user says counts more than the environment, that more than git's settings, and those more than the AWS programs'
+    /// files.
+    pub(super) fn find(sources: &Sources<'_>) -> Result<Self> {
+        let variable = |name: &str| {
+            let text = (sources.environment)(name)?.into_string().ok()?;
+            Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+        };
+        let profile = Profile::read(sources.environment)?;
+        let endpoint = variable("AWS_ENDPOINT_URL_S3")
+            .or_else(|| variable("AWS_ENDPOINT_URL"))
+            .or_else(|| (sources.git)(ENDPOINT))
+            .or_else(|| profile.endpoint());
+        let region = variable("AWS_REGION")
+            .or_else(|| variable("AWS_DEFAULT_REGION"))
+            .or_else(|| (sources.git)(REGION))
+            .or_else(|| profile.get("region"));
+        let region = region.unwrap_or_else(|| USUAL_REGION.to_owned());
+        let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+        if !plain(&region) {
+            return Err(Error::Other(format!("`{}` is no region of S3", region.escape_debug())));
+        }
+        Ok(Self { endpoint, region, keys: keys(sources.login, &variable, &profile)? })
+    }
+}
+
+fn keys(login: &Login, variable: &dyn Fn(&str) -> Option<String>, profile: &Profile) -> Result<Option<Keys>> {
+    let keys = |id: String, secret: String, token: Option<String>| Keys {
+        id: Secret::new(id),
+        secret: Secret::new(secret),
+        token: token.map(Secret::new),
+    };
+    match (&login.user, &login.password) {
+        (Some(id), Some(secret)) => {
+            return Ok(Some(Keys { id: id.clone(), secret: secret.clone(), token: None }));
+        }
+        (None, None) => {}
+        _ => return Err(Error::Other("a key of S3 has two parts, and one of them was not given".to_owned())),
+    }
+    if let (Some(id), Some(secret)) = (variable("AWS_ACCESS_KEY_ID"), variable("AWS_SECRET_ACCESS_KEY")) {
+        return Ok(Some(keys(id, secret, variable("AWS_SESSION_TOKEN"))));
+    }
+    let of_profile = |name: &str| profile.get(name);
+    if let (Some(id), Some(secret)) = (of_profile("aws_access_key_id"), of_profile("aws_secret_access_key")) {
+        return Ok(Some(keys(id, secret, of_profile("aws_session_token"))));
+    }
+    // Asking without would only earn an answer that puzzles.
+    let elsewhere = ["credential_process", "sso_session", "sso_start_url", "role_arn"];
+    if let Some(way) = elsewhere.iter().find(|name| profile.get(name).is_some()) {
+        return Err(Error::Other(format!(
+            "the profile `{}` has its keys by `{way}`, which only the AWS programs can follow: have them put into the \
+             environment, `eval \"$(aws configure export-credentials --format env)\"`",
+            profile.name
+        )));
+    }
+    Ok(None)
+}
+
+/// A part of `~/.aws/config` and `~/.aws/credentials`.
+#[derive(Default)]
+struct Profile {
+    name: String,
+    settings: Section,
+    /// Those of the section `[services …]` that it names.
+    services: Section,
+}
+
+impl Profile {
+    fn read(environment: &dyn Fn(&str) -> Option<OsString>) -> Result<Self> {
+        let set = |name: &str| environment(name).filter(|text| !text.is_empty());
+        let wanted = set("AWS_PROFILE").or_else(|| set("AWS_DEFAULT_PROFILE"));
+        let name = wanted.as_ref().map_or("default".into(), |name| name.to_string_lossy().into_owned());
+        let file = |variable: &str, usual: &str| {
+            let named = set(variable).map(PathBuf::from);
+            let path = named.clone().or_else(|| Some(PathBuf::from(set("HOME")?).join(".aws").join(usual)));
+            let Some(path) = path else { return Ok(HashMap::new()) };
+            match std::fs::read_to_string(&path) {
+                Ok(text) => Ok(sections(&text)),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => Ok(HashMap::new()),
+                Err(error) => Err(Error::io(format_args!("reading `{}`", path.display()), &error)),
+            }
+        };
+        let mut config = file("AWS_CONFIG_FILE", "config")?;
+        let mut credentials = file("AWS_SHARED_CREDENTIALS_FILE", "credentials")?;
+        let described = config.remove(&format!("profile {name}"));
+        let described = described.or_else(|| if name == "default" { config.remove("default") } else { None });
+        let opened = credentials.remove(&name);
+        if let (Some(_), None, None) = (wanted, &described, &opened) {
+            return Err(Error::Other(format!(
+                "there is no profile `{}` of AWS, which `AWS_PROFILE` names",
+                name.escape_debug()
+            )));
+        }
+        let mut settings = described.unwrap_or_default();
+        settings.extend(opened.unwrap_or_default());
+        let services = settings.get("services").and_then(|name| config.remove(&format!("services {name}")));
+        Ok(Self { name, settings, services: services.unwrap_or_default() })
+    }
+
+    fn get(&self, name: &str) -> Option<String> {
+        self.settings.get(name).cloned().filter(|value| !value.is_empty())
+    }
+
+    fn endpoint(&self) -> Option<String> {
+        let of_s3 = self.services.get("s3.endpoint_url").or_else(|| self.settings.get("s3.endpoint_url"));
+        of_s3.cloned().or_else(|| self.get("endpoint_url"))
+    }
+}
+
+/// `[name]`, then `key = value`; what is indented below an empty `key =` belongs to it, as `key.name`.
+fn sections(text: &str) -> HashMap<String, Section> {
+    let mut sections: HashMap<String, Section> = HashMap::new();
+    let (mut name, mut holder) = (None, String::new());
+    for line in text.lines() {
+        let trimmed = line.trim();
+        if trimmed.is_empty() || trimmed.starts_with(['#', ';']) {
+            continue;
+        }
+        if let Some(title) = trimmed.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            let title = title.0.split_whitespace().collect::<Vec<_>>().join(" ").replace(['"', '\''], "");
+            sections.entry(title.clone()).or_default();
+            (name, holder) = (Some(title), String::new());
+            continue;
+        }
+        let (Some(section), Some((key, value))) = (&name, trimmed.split_once('=')) else { continue };
+        let (key, value) = (key.trim().to_ascii_lowercase(), value.trim());
+        // Comments begin behind a space.
+        let value = value.split(" #").next().unwrap_or_default().split(" ;").next().unwrap_or_default().trim_end();
+        let nested = line.starts_with([' ', '\t']) && !holder.is_empty();
+        if !nested {
+            holder = if value.is_empty() { key.clone() } else { String::new() };
+        }
+        let key = if nested { format!("{holder}.{key}") } else { key };
+        sections.entry(section.clone()).or_default().insert(key, value.to_owned());
+    }
+    sections
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    fn found(login: &Login, variables: &[(&str, &str)], git: &[(&str, &str)]) -> Result<Settings> {
+        let environment =
+            |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value));
+        let git = |name: &str| git.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        Settings::find(&Sources { login, environment: &environment, git: &git })
+    }
+
+    fn home() -> tempfile::TempDir {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::create_dir(home.path().join(".aws")).unwrap();
+        std::fs::write(
+            home.path().join(".aws/config"),
+            "[default]\nregion = eu-west-1\n[profile lab]\nservices = lab\nregion=eu-north-1 # far\n\
+             [services lab]\ns3 =\n  endpoint_url = https://lab.example.org\n[profile sso]\nsso_session = x\n",
+        )
+        .unwrap();
+        let text = "[default]\naws_access_key_id = A\naws_secret_access_key = B=/+\n[lab]\naws_access_key_id=C\n\
+                    aws_secret_access_key=D\naws_session_token=E\n";
+        std::fs::write(home.path().join(".aws/credentials"), text).unwrap();
+        home
+    }
+
+    fn ids(settings: &Settings) -> (String, String, Option<String>) {
+        let keys = settings.keys.clone().unwrap();
+        let token = keys.token.map(|token| token.reveal().to_owned());
+        (keys.id.reveal().to_owned(), keys.secret.reveal().to_owned(), token)
+    }
+
+    #[test]
+    fn profiles_are_read() {
+        let home = home();
+        let home = ("HOME", home.path().to_str().unwrap());
+        let usual = found(&Login::default(), &[home], &[]).unwrap();
+        assert_eq!((usual.endpoint.as_deref(), usual.region.as_str()), (None, "eu-west-1"));
+        assert_eq!(ids(&usual), ("A".into(), "B=/+".into(), None));
+        let lab = found(&Login::default(), &[home, ("AWS_PROFILE", "lab")], &[]).unwrap();
+        assert_eq!((lab.endpoint.as_deref(), lab.region.as_str()), (Some("https://lab.example.org"), "eu-north-1"));
+        assert_eq!(ids(&lab), ("C".into(), "D".into(), Some("E".into())));
+        let none = found(&Login::default(), &[home, ("AWS_PROFILE", "nonsense")], &[]).unwrap_err().to_string();
+        assert!(none.contains("no profile `nonsense`"), "{none}");
+        let other = found(&Login::default(), &[home, ("AWS_PROFILE", "sso")], &[]).unwrap_err().to_string();
+        assert!(other.contains("export-credentials"), "{other}");
+    }
+
+    #[test]
+    fn the_nearer_counts_more() {
+        let home = home();
+        let home = ("HOME", home.path().to_str().unwrap());
+        let git = [(ENDPOINT, "http://git"), (REGION, "git-1")];
+        let settings = found(&Login::default(), &[home], &git).unwrap();
+        assert_eq!((settings.endpoint.as_deref(), settings.region.as_str()), (Some("http://git"), "git-1"));
+        let variables = [
+            home,
+            ("AWS_ENDPOINT_URL", "http://all"),
+            ("AWS_ENDPOINT_URL_S3", "http://s3"),
+            ("AWS_DEFAULT_REGION", "env-2"),
+            ("AWS_ACCESS_KEY_ID", "X"),
+            ("AWS_SECRET_ACCESS_KEY", "Y"),
+        ];
+        let settings = found(&Login::default(), &variables, &git).unwrap();
+        assert_eq!((settings.endpoint.as_deref(), settings.region.as_str()), (Some("http://s3"), "env-2"));
+        assert_eq!(ids(&settings), ("X".into(), "Y".into(), None));
+        let login = Login { user: Some(Secret::new("P")), password: Some(Secret::new("Q")) };
+        assert_eq!(ids(&found(&login, &variables, &git).unwrap()), ("P".into(), "Q".into(), None));
+        let half = Login { password: None, ..login };
+        assert!(found(&half, &variables, &git).is_err());
+        let nobody = found(&Login::default(), &[], &[]).unwrap();
+        assert!(nobody.keys.is_none() && nobody.endpoint.is_none() && nobody.region == "us-east-1");
+    }
+}
