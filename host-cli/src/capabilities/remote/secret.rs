@@ -13,6 +13,7 @@ impl Secret {
     }
 
     /// For the server that it is meant for.
+    #[cfg(feature = "network")]
     pub(crate) fn reveal(&self) -> &str {
         &self.0
     }
