@@ -22,7 +22,7 @@ fn main() {
     let out = PathBuf::from(variable("OUT_DIR"));
     println!("cargo::rerun-if-env-changed={READY_MADE}");
     for path in
-        ["core/src", "core/Cargo.toml", "wit", "Cargo.lock", "host-cli/build.rs", "host-cli/src/engine/config.rs"]
+        ["core/src", "core/Cargo.toml", "wit", "Cargo.lock", "Cargo.toml", "host-cli/build.rs", "host-cli/src/engine/config.rs"]
     {
         println!("cargo::rerun-if-changed={}", workspace.join(path).display());
     }
