@@ -152,6 +152,10 @@ fn file_of_address(url: &str, name: Option<&str>) -> Result<String> {
                 "Give a path, or an address that begins with `https://`, `http://`, `s3://`, `ftp://` or `ftps://`",
             ));
     }
+    if scheme == "s3" && redact::url(url) != url {
+        return Err(Failure::new(FailureKind::InvalidValue, format!("The address `{shown}` holds what opens it"))
+            .hint("Give keys by the environment or a profile; an address that is signed begins with `https://`"));
+    }
     // A key of S3 is what is written, and its last part may be a folder, as it may be with FTP.
     let is_web = scheme.starts_with("http");
     let (end, folders): (&[char], &[char]) = match (is_web, scheme == "s3") {

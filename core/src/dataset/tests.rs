@@ -61,6 +61,27 @@ fn data_is_kept_described_and_ignored() {
 }
 
 #[test]
+fn what_servers_have_is_called_as_it_is_there() {
+    let world = with_data();
+    let ports = world.ports();
+    let called = |url: &str| -> (String, String) {
+        world.serve(url, b"x", "1");
+        let mut added = add::add(&ports, &[Source::Address(url.into())], &Options::default()).unwrap();
+        let row = added.rows.pop().unwrap_or_else(|| panic!("{:?}", added.failures));
+        (row["name"].as_str().unwrap().to_owned(), row["source"]["url"].as_str().unwrap().to_owned())
+    };
+    for (url, name, shown) in [
+        ("s3://bucket/of/key%20x?y", "key%20x?y", "s3://bucket/of/key%20x?y"),
+        ("s3://bucket/of/pictures/", "pictures", "s3://bucket/of/pictures/"),
+        ("s3://whole", "whole", "s3://whole"),
+        ("ftp://ada:hush@example.org/d/e%20f", "e f", "ftp://example.org/d/e%20f"),
+        ("FTPS://example.org/g/", "g", "FTPS://example.org/g/"),
+    ] {
+        assert_eq!(called(url), (name.to_owned(), shown.to_owned()), "{url}");
+    }
+}
+
+#[test]
 fn what_is_wrong_is_told_before_anything_is_done() {
     let world = with_data();
     world.write("other/a.csv", b"x");
@@ -78,8 +99,11 @@ fn what_is_wrong_is_told_before_anything_is_done() {
         (local("images/3.png"), FailureKind::InTheWay, "is in the dataset `images` already"),
         (local(""), FailureKind::InvalidValue, "whole project"),
         (local(".au/config"), FailureKind::InvalidValue, "a part of the project"),
-        (address("s3://bucket/key?X-Amz-Signature=hush"), FailureKind::Unsupported, "yet"),
-        (address("ftp://ada:hush@example.org/d"), FailureKind::Unsupported, "yet"),
+        (address("s3://bucket/key?X-Amz-Signature=hush"), FailureKind::InvalidValue, "opens it"),
+        (address("s3://ada:hush@bucket/key"), FailureKind::InvalidValue, "opens it"),
+        (address("ftp://ada:hush@example.org"), FailureKind::InvalidValue, "names no file"),
+        (address("ftps://example.org/b.csv/"), FailureKind::InTheWay, "is there already"),
+        (address("s3://bucket/of/b.csv"), FailureKind::InTheWay, "is there already"),
         (address("gopher://x/y"), FailureKind::InvalidValue, "no address"),
         (address("https://example.org"), FailureKind::InvalidValue, "names no file"),
         (address("https://example.org/a%2Fb"), FailureKind::InvalidValue, "holds a slash"),

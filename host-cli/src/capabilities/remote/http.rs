@@ -274,7 +274,7 @@ mod tests {
     fn failures_name_the_status_and_no_secret() {
         let (port, _asked) = serve(plain);
         for (path, told) in
-            [("secret", "403 Forbidden"), ("odd", "302 Found"), ("nonsense", ""), ("ftp", "only `http`")]
+            [("secret", "403 Forbidden"), ("odd", "302 Found"), ("nonsense", ""), ("ftp", "no such address")]
         {
             let asked = Remote::new().stat_for(&format!("http://u:hush@127.0.0.1:{port}/{path}"), &|_| true);
             let Err(Error::Other(error)) = asked else { panic!("{asked:?}") };

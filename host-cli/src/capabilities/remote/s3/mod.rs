@@ -306,7 +306,7 @@ impl<'c> Service<'c> {
         };
         answer.map_err(|error| {
             let is_timeout = matches!(error, ureq::Error::Timeout(_));
-            let told = self.client.explain(&format!("{}/{}", endpoint.origin, self.bucket), &error);
+            let told = self.failure(ask.key, self.client.explain(&endpoint.origin, &error));
             if is_timeout { Stop::Failed(told) } else { Stop::Broken(told) }
         })
     }
