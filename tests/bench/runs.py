@@ -69,6 +69,20 @@ while not os.path.exists(sys.argv[1]):
 """
 
 
+OPEN = """
+import os, sys, time
+if sys.argv[1:]:
+    import aurum
+times = []
+for _ in range(15):
+    begin = time.perf_counter_ns()
+    for _ in range(20_000):
+        os.close(os.open(".au/config", os.O_RDONLY))
+    times.append((time.perf_counter_ns() - begin) / 20_000_000)
+print(min(times))
+"""
+
+
 def milliseconds(costs: list[float]) -> str:
     return f"{statistics.median(costs) * 1000:8.1f}"
 
@@ -109,6 +123,21 @@ class Bench:
         ).stdout.split()
         raw, ours, over = map(float, out)
         print(f"{'one au.log, µs':<34}{ours:8.2f}{raw:8.2f}  {over:+8.2f} µs  {ours / raw:6.2f} x {'os.write':<18} 2 µs over")
+
+    def opening(self) -> None:
+        """Opening a file that is of no dataset, where datasets are watched, over the same without Aurum."""
+        (self.project / "data.csv").write_text("1,2\n")
+        quietly([AU, "data", "add", "data.csv"], self.project, self.env)
+        (self.project / "src/open.py").write_text(OPEN)
+
+        def once(words: list[str]) -> float:
+            command = [sys.executable, "src/open.py", *words]
+            return float(subprocess.run(command, cwd=self.project, env=self.env, check=True, capture_output=True, text=True).stdout)
+
+        pairs = [(once(["aurum"]), once([])) for _ in range(self.runs)]
+        ours, floor = (statistics.median(times) for times in zip(*pairs, strict=True))
+        over = statistics.median(a - b for a, b in pairs)
+        print(f"{'opening a file, µs':<34}{ours:8.2f}{floor:8.2f}  {over:+8.2f} µs  {ours / floor:6.2f} x {'os.open, os.close':<18} 1 µs over")
 
     def million(self) -> None:
         """The memory of a run that logs a million steps, over the script alone."""
@@ -154,5 +183,6 @@ def measure(folder: Path, runs: int) -> None:
         [python, "src/tracked.py"], [python, "src/untracked.py"], "the script alone", per=5,
     )
     bench.log()
+    bench.opening()
     bench.million()
     bench.at_once()
