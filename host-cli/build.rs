@@ -21,9 +21,15 @@ fn main() {
     let workspace = PathBuf::from(variable("CARGO_MANIFEST_DIR")).join("..");
     let out = PathBuf::from(variable("OUT_DIR"));
     println!("cargo::rerun-if-env-changed={READY_MADE}");
-    for path in
-        ["core/src", "core/Cargo.toml", "wit", "Cargo.lock", "Cargo.toml", "host-cli/build.rs", "host-cli/src/engine/config.rs"]
-    {
+    for path in [
+        "core/src",
+        "core/Cargo.toml",
+        "wit",
+        "Cargo.lock",
+        "Cargo.toml",
+        "host-cli/build.rs",
+        "host-cli/src/engine/config.rs",
+    ] {
         println!("cargo::rerun-if-changed={}", workspace.join(path).display());
     }
 
