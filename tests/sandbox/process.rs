@@ -8,7 +8,7 @@ use crate::project::{Project, options};
 /// The kernel's own word on which signals this process handles, ignores and blocks.
 #[cfg(target_os = "linux")]
 fn signals() -> Vec<String> {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
     let of_interest = |line: &&str| ["SigBlk", "SigIgn", "SigCgt"].iter().any(|name| line.starts_with(name));
     status.lines().filter(of_interest).map(str::to_owned).collect()
 }

@@ -66,9 +66,13 @@ fn a_poisonous_journal_is_warned_of_and_costs_no_start() {
     assert_eq!(fs::read(journal(&project, &poisonous)).unwrap(), bytes, "it stays as it is");
     // Nor does it keep another one from being finished.
     let other = lost(&project);
-    let mut tracker = project.tracker(Grants::local());
-    tracker.start(&options()).unwrap();
-    assert!(project.git(&["tag", "--list"]).contains(&other));
+    let is_finished = || {
+        let mut tracker = project.tracker(Grants::local());
+        tracker.start(&options()).unwrap();
+        project.git(&["tag", "--list"]).contains(&other)
+    };
+    // For a moment a program that another test starts has its journal open, and so held, as well.
+    assert!((0..10).any(|_| is_finished()));
 }
 
 #[test]

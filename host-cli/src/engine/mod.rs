@@ -6,9 +6,10 @@ use wasmtime::component::Component;
 use wasmtime::{Engine, Result};
 
 mod config;
-
-/// The component as `build.rs` compiled it ahead of time.
-static COMPILED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/core.cwasm"));
+// What `build.rs` compiled ahead of time.
+#[cfg_attr(target_os = "linux", path = "in_place.rs")]
+#[cfg_attr(not(target_os = "linux"), path = "copied.rs")]
+mod compiled;
 
 /// The component itself, as other hosts run it.
 pub static COMPONENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/core.wasm"));
@@ -19,11 +20,8 @@ pub(crate) fn load() -> Result<(&'static Engine, &'static Component)> {
     if let Some((engine, component)) = LOADED.get() {
         return Ok((engine, component));
     }
-    let engine = Engine::new(&config::config())?;
-    // SAFETY: the bytes are what this build's own build script got from wasmtime, and nothing has changed them since.
-    #[expect(unsafe_code, reason = "code compiled ahead of time can only be loaded by trusting it")]
-    let component = unsafe { Component::deserialize(&engine, COMPILED)? };
-    let (engine, component) = LOADED.get_or_init(|| (engine, component));
+    let loaded = compiled::load()?;
+    let (engine, component) = LOADED.get_or_init(|| loaded);
     Ok((engine, component))
 }
 
