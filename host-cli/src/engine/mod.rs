@@ -14,15 +14,14 @@ mod compiled;
 /// The component itself, as other hosts run it.
 pub static COMPONENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/core.wasm"));
 
-/// The engine and the component, made at the first use and kept: about a millisecond.
+/// The engine and the component, made at the first use and kept. Made once even where threads come at the same time: what runs in place
+/// can't be loaded twice.
 pub(crate) fn load() -> Result<(&'static Engine, &'static Component)> {
-    static LOADED: OnceLock<(Engine, Component)> = OnceLock::new();
-    if let Some((engine, component)) = LOADED.get() {
-        return Ok((engine, component));
+    static LOADED: OnceLock<Result<(Engine, Component), String>> = OnceLock::new();
+    match LOADED.get_or_init(|| compiled::load().map_err(|error| format!("{error:#}"))) {
+        Ok((engine, component)) => Ok((engine, component)),
+        Err(why) => Err(wasmtime::Error::msg(why.as_str())),
     }
-    let loaded = compiled::load()?;
-    let (engine, component) = LOADED.get_or_init(|| loaded);
-    Ok((engine, component))
 }
 
 /// The interfaces that the core asks its host for, as its type names them.
