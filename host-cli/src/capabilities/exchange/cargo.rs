@@ -114,28 +114,40 @@ pub fn send(
     }
     let _ = servers;
     let share = open(url)?;
-    let (members, manifests) = loads(store, objects)?;
     let mut route = Route { from: store, to: &share, sending: true, observer, seen: HashSet::new() };
-    let mut freight = route.carry(&members)?;
-    freight += route.carry(&manifests)?;
+    sent(store, objects, |digests| route.carry(digests))
+}
+
+/// Sends in this order: what is in files and folders, and then what tells of it. Whoever finds that finds the rest.
+fn sent(store: &Store, objects: &[Object], mut carry: impl FnMut(&[String]) -> Result<Freight>) -> Result<Freight> {
+    let manifests = digests(objects, Kind::Folder);
+    let mut freight = carry(&members(store, objects, &manifests)?)?;
+    freight += carry(&manifests)?;
     Ok(freight)
 }
 
-/// What is in files and folders, and then what tells of it: whoever finds that finds the rest.
-fn loads(store: &Store, objects: &[Object]) -> Result<(Vec<String>, Vec<String>)> {
-    let (mut members, mut manifests) = (Vec::new(), Vec::new());
-    for object in objects {
-        match object.kind {
-            Kind::File => members.push(object.digest.clone()),
-            Kind::Folder => {
-                for entry in manifest::read(store, &object.digest)?.into_iter().flatten() {
-                    members.extend(entry?.digest);
-                }
-                manifests.push(object.digest.clone());
-            }
+/// Brings the other way: what tells what else to bring goes first. Whether a folder can be restored is told by its members, so a
+/// manifest alone is no promise.
+fn brought(store: &Store, objects: &[Object], mut carry: impl FnMut(&[String]) -> Result<Freight>) -> Result<Freight> {
+    let manifests = digests(objects, Kind::Folder);
+    let mut freight = carry(&manifests)?;
+    freight += carry(&members(store, objects, &manifests)?)?;
+    Ok(freight)
+}
+
+fn digests(objects: &[Object], kind: Kind) -> Vec<String> {
+    objects.iter().filter(|object| object.kind == kind).map(|object| object.digest.clone()).collect()
+}
+
+/// The files, and what the manifests that the store has tell of.
+fn members(store: &Store, objects: &[Object], manifests: &[String]) -> Result<Vec<String>> {
+    let mut members = digests(objects, Kind::File);
+    for manifest in manifests {
+        for entry in manifest::read(store, manifest)?.into_iter().flatten() {
+            members.extend(entry?.digest);
         }
     }
-    Ok((members, manifests))
+    Ok(members)
 }
 
 /// Copies from a data remote to the store what that lacks, checked against its digest.
@@ -152,19 +164,8 @@ pub fn bring(
     }
     let _ = servers;
     let share = open(url)?;
-    let digests = |kind| objects.iter().filter(move |object| object.kind == kind).map(|object| object.digest.clone());
-    let manifests: Vec<String> = digests(Kind::Folder).collect();
-    let mut members: Vec<String> = digests(Kind::File).collect();
     let mut route = Route { from: &share, to: store, sending: false, observer, seen: HashSet::new() };
-    // They tell what else to bring. Whether a folder can be restored is told by its members, so a manifest alone is no promise.
-    let mut freight = route.carry(&manifests)?;
-    for manifest in &manifests {
-        for entry in manifest::read(store, manifest)?.into_iter().flatten() {
-            members.extend(entry?.digest);
-        }
-    }
-    freight += route.carry(&members)?;
-    Ok(freight)
+    brought(store, objects, |digests| route.carry(digests))
 }
 
 impl std::ops::AddAssign for Freight {

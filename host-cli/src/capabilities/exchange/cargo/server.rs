@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Event, Freight, Kind, Object, Observer, loads, manifest, open_file, size_of};
+use super::{Event, Freight, Object, Observer, brought, open_file, sent, size_of};
 use crate::capabilities::data::batch::Batch;
 use crate::capabilities::remote::depot::{Depot, Put};
 use crate::capabilities::remote::pieces::{self, Item};
@@ -33,26 +33,13 @@ struct Journey<'j> {
 
 impl Server<'_> {
     pub(super) fn send(&self, store: &Store, objects: &[Object], observer: &Observer) -> Result<Freight> {
-        let (members, manifests) = loads(store, objects)?;
         let mut journey = self.journey(store, observer)?;
-        let mut freight = journey.send(&members)?;
-        freight += journey.send(&manifests)?;
-        Ok(freight)
+        sent(store, objects, |digests| journey.send(digests))
     }
 
     pub(super) fn bring(&self, store: &Store, objects: &[Object], observer: &Observer) -> Result<Freight> {
-        let of = |kind| objects.iter().filter(move |object| object.kind == kind).map(|object| object.digest.clone());
-        let manifests: Vec<String> = of(Kind::Folder).collect();
-        let mut members: Vec<String> = of(Kind::File).collect();
         let mut journey = self.journey(store, observer)?;
-        let mut freight = journey.bring(&manifests)?;
-        for manifest in &manifests {
-            for entry in manifest::read(store, manifest)?.into_iter().flatten() {
-                members.extend(entry?.digest);
-            }
-        }
-        freight += journey.bring(&members)?;
-        Ok(freight)
+        brought(store, objects, |digests| journey.bring(digests))
     }
 
     fn journey<'j>(&'j self, store: &'j Store, observer: &'j Observer) -> Result<Journey<'j>> {
