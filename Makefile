@@ -20,7 +20,7 @@ test-rust: toolchain
 test-python: $(VENV)/installed
 	$(BIN)/python -m pytest
 
-# What `make test` samples, in full: power cuts, deaths, failing calls, histories. An hour.
+# What `make test` samples, in full: power cuts, deaths, failing calls, histories. Half an hour.
 proof: $(VENV)/installed
 	AURUM_HISTORIES=100000 cargo test --package aurum-core --locked --lib histories
 	$(BIN)/python -m pytest -m long

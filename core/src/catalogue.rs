@@ -129,7 +129,7 @@ pub fn index(ports: &Ports) -> Result<Index> {
     let removed = notes::removed(ports)?;
     let mut entries = Vec::new();
     // Tags before archives: an experiment that is archived meanwhile is then seen twice, and not passed over.
-    each_tag(ports, &mut |id, commit| entries.extend(Entry::parse(id, commit, false)))?;
+    each_below(ports, layout::TAGS, &mut |id, commit| entries.extend(Entry::parse(id, commit, false)))?;
     entries.extend(archived(ports)?.iter().filter_map(|(id, commit)| Entry::parse(id, commit, true)));
     // A tag says it better than an archive: a run that was taken for dead and went on has a newer commit.
     entries.sort_by_key(|entry| (entry.id, entry.archived));
@@ -176,17 +176,12 @@ pub(crate) fn newest_last(ports: &Ports, commits: &mut [ObjectId]) -> Result<()>
 /// When git's references can't be read.
 pub fn tagged(ports: &Ports) -> Result<Vec<(String, String)>> {
     let mut tagged = Vec::new();
-    each_tag(ports, &mut |id, commit| {
+    each_below(ports, layout::TAGS, &mut |id, commit| {
         if id::is_id(id) {
             tagged.push((id.to_owned(), commit.to_owned()));
         }
     })?;
     Ok(tagged)
-}
-
-/// Visits the tags in the folder of the experiments', whatever they are called there.
-fn each_tag(ports: &Ports, visit: &mut dyn FnMut(&str, &str)) -> Result<()> {
-    each_below(ports, layout::TAGS, visit)
 }
 
 /// Visits the references below a prefix: what follows that in their names, and what they lead to. None of them is held, whatever their

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::errors::raise;
+use crate::models::whole;
 use crate::query::project_site;
 use crate::session::long;
 use crate::{values, warn};
@@ -105,12 +106,8 @@ pub(crate) fn read_stored<'py>(
     let site = project_site(py)?;
     let location = ModelLocation { experiment, digest, size };
     let opened = long(py, |session| session.with_tracker(site, |tracker| tracker.open_model(&location)));
-    let mut file = opened.map_err(|failure| raise(py, &failure))?;
-    let size = usize::try_from(location.size)?;
-    PyBytes::new_with(py, size, |bytes| {
-        let read = py.detach(|| file.read_exact(bytes));
-        read.map_err(|error| unreadable(py, "content", &location.experiment, &error))
-    })
+    let file = opened.map_err(|failure| raise(py, &failure))?;
+    whole(py, file, location.size, &format!("content of `{}`", location.experiment))
 }
 
 fn failed(what: &str, selector: &str, error: &dyn std::fmt::Display) -> Failure {

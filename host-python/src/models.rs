@@ -1,5 +1,6 @@
 //! Models: bytes that Aurum keeps and never looks into.
 
+use std::fs::File;
 use std::io::{Cursor, Read};
 
 use aurum_host::{Failure, FailureKind};
@@ -85,12 +86,15 @@ pub(crate) fn load_model<'py>(py: Python<'py>, name: &str, experiment: Option<&s
         (opened, session.take_warnings())
     });
     warn::pass_on(py, &warnings);
-    let (mut file, location) = opened.map_err(|failure| raise(py, &failure))?;
-    let size = usize::try_from(location.size)?;
-    // Straight into Python's memory: a model may be most of what fits.
-    PyBytes::new_with(py, size, |bytes| {
+    let (file, location) = opened.map_err(|failure| raise(py, &failure))?;
+    whole(py, file, location.size, &format!("model `{name}` of {}", location.experiment))
+}
+
+/// A file of the store as bytes, straight into Python's memory: it may be most of what fits.
+pub(crate) fn whole<'py>(py: Python<'py>, mut file: File, size: u64, what: &str) -> PyResult<Bound<'py, PyBytes>> {
+    PyBytes::new_with(py, usize::try_from(size)?, |bytes| {
         py.detach(|| file.read_exact(bytes)).map_err(|error| {
-            let message = format!("The model `{name}` of {} can't be read: {error}", location.experiment);
+            let message = format!("The {what} can't be read: {error}");
             raise(py, &Failure { kind: FailureKind::Unavailable, message, hints: Vec::new(), excerpt: None })
         })
     })

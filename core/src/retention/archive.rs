@@ -57,6 +57,8 @@ pub fn archive(ports: &Ports, selector: Option<&str>, before: Option<u64>) -> Re
         }
     })?;
     begun.sort_unstable_by_key(|one| (one.month, one.id));
+    // Said once of all that are made here: reading the notes takes as long as there are notes.
+    let unfolded = notes::unfolded(ports)?;
     let mut folded = Folded::default();
     let mut rest = begun.as_slice();
     while let Some(first) = rest.first() {
@@ -65,7 +67,7 @@ pub fn archive(ports: &Ports, selector: Option<&str>, before: Option<u64>) -> Re
         while let Some(next) = rest.get(end).filter(|_| end < AT_ONCE) {
             end += end_of_month(&rest[end..], next.month);
         }
-        fold_some(ports, &rest[..end], &mut folded)?;
+        fold_some(ports, &rest[..end], &unfolded, &mut folded)?;
         rest = &rest[end..];
     }
     Ok(folded)
@@ -76,7 +78,7 @@ fn end_of_month(begun: &[Begun], month: [u8; MONTH]) -> usize {
 }
 
 /// Folds experiments in the order of their months and ids.
-fn fold_some(ports: &Ports, begun: &[Begun], folded: &mut Folded) -> Result<()> {
+fn fold_some(ports: &Ports, begun: &[Begun], unfolded: &BTreeSet<ObjectId>, folded: &mut Folded) -> Result<()> {
     let wanted: BTreeSet<Key> = begun.iter().map(|one| one.id).collect();
     let holdings = holdings::of(ports, &mut |id, _| Key::parse(id).is_some_and(|id| wanted.contains(&id)))?;
     let (mut tags, mut members) = (Vec::new(), Vec::new());
@@ -97,7 +99,7 @@ fn fold_some(ports: &Ports, begun: &[Begun], folded: &mut Folded) -> Result<()> 
     for of_month in members.chunk_by(|a, b| a.one.month == b.one.month) {
         for some in of_month.chunks(LARGEST) {
             let month = String::from_utf8_lossy(&some[0].one.month).into_owned();
-            folded.archives.push(fold(ports, &month, some)?);
+            folded.archives.push(fold(ports, &month, some, unfolded)?);
         }
     }
     folded.experiments += tags.len() as u64;
@@ -152,7 +154,7 @@ struct Member<'a> {
 }
 
 /// Makes one archive, on stable storage, and answers its name.
-fn fold(ports: &Ports, month: &str, members: &[Member<'_>]) -> Result<String> {
+fn fold(ports: &Ports, month: &str, members: &[Member<'_>], unfolded: &BTreeSet<ObjectId>) -> Result<String> {
     let list: String = members.iter().map(|member| format!("{} {}\n", member.id, member.commit)).collect();
     let name = name(month, list.as_bytes());
     let mut blob = ports.repository_edit.begin_blob()?;
@@ -170,7 +172,7 @@ fn fold(ports: &Ports, month: &str, members: &[Member<'_>]) -> Result<String> {
         },
         message: format!("Experiments of {month}: {}\n", members.len()),
     })?;
-    if notes::unfolded(ports)?.contains(&commit) {
+    if unfolded.contains(&commit) {
         // Before there is one, which the next pull would take apart.
         notes::state(ports, std::slice::from_ref(&commit), &Statement::unfolded(false))?;
     }

@@ -23,11 +23,16 @@ def restore():
         sys.exit = _exit
 
 
+def is_main():
+    """Whether this is the main thread; `threading` is not imported for it."""
+    threading = sys.modules.get("threading")
+    return threading is None or threading.current_thread() is threading.main_thread()
+
+
 def exit(status=None, /):
     global _outermost, _status
-    threading = sys.modules.get("threading")
     # In another thread it ends that thread alone.
-    if threading is None or threading.current_thread() is threading.main_thread():
+    if is_main():
         frame = sys._getframe()
         while frame.f_back is not None:
             frame = frame.f_back

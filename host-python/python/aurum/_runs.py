@@ -83,9 +83,12 @@ class Run:
         Raises:
             UnknownExperimentError: Where nothing is recorded.
         """
+        from ._errors import UnknownExperimentError
         from ._experiments import experiment
 
-        return experiment(self.id or "none")
+        if self.id is None:
+            raise UnknownExperimentError("Of this block nothing is recorded, or it has not begun")
+        return experiment(self.id)
 
     def __repr__(self):
         return f"<Run {self.id[:8] if self.id else 'not recorded'}{f' {self.name!r}' if self.name else ''}>"

@@ -29,9 +29,10 @@ class _Finder:
         if name != _STORAGE:
             return None
         sys.meta_path.remove(self)
-        from importlib.machinery import PathFinder
+        from importlib.util import find_spec
 
-        spec = PathFinder.find_spec(name, path, target)
+        # By whatever finds it: an editable install has a finder of its own.
+        spec = find_spec(name)
         if spec is not None and spec.loader is not None:
             execute = spec.loader.exec_module
 

@@ -5,27 +5,21 @@ Only where the script leaves that signal to its default; and then it dies of it,
 
 import _signal
 import os
-import sys
 
 from . import _aurum
+from ._exit import is_main
 
 
 def install():
-    """Listen, unless the script or somebody else does."""
-    if _is_main() and _signal.getsignal(_signal.SIGTERM) == _signal.SIG_DFL:
+    """Listen, unless the script or somebody else does. Only the main thread may."""
+    if is_main() and _signal.getsignal(_signal.SIGTERM) == _signal.SIG_DFL:
         _signal.signal(_signal.SIGTERM, _terminate)
 
 
 def restore():
     """Leave the signal to its default again, unless the script has taken it meanwhile."""
-    if _is_main() and _signal.getsignal(_signal.SIGTERM) is _terminate:
+    if is_main() and _signal.getsignal(_signal.SIGTERM) is _terminate:
         _signal.signal(_signal.SIGTERM, _signal.SIG_DFL)
-
-
-def _is_main():
-    # Only the main thread may set a handler.
-    threading = sys.modules.get("threading")
-    return threading is None or threading.current_thread() is threading.main_thread()
 
 
 def _terminate(number, frame):

@@ -36,15 +36,14 @@ pub(crate) fn tidy(root: &Path, clear: impl FnOnce()) {
     if limit <= 0 || settings.boolean("maintenance.auto") == Some(false) {
         return;
     }
-    if objects > limit || loose_tags {
-        clear();
-    }
-    if objects > limit {
+    let work: &[&str] = match objects > limit {
         // It asks git's own limits again, and packs references too.
-        command::start(root, &["gc", "--auto", "--quiet"]);
-    } else if loose_tags {
-        command::start(root, &["pack-refs", "--all"]);
-    }
+        true => &["gc", "--auto", "--quiet"],
+        false if loose_tags => &["pack-refs", "--all"],
+        false => return,
+    };
+    clear();
+    command::start(root, work);
 }
 
 /// Whether the last time is long enough ago. If so, this is the last time from now on.
