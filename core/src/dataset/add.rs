@@ -15,10 +15,10 @@ use crate::value;
 const MOST_COPIED: u64 = 1 << 30;
 
 /// What to look at where a server of S3 does not give what is asked for.
-const CHECK_S3: &str = "try again, or check the address, the key (`AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, a profile, or `--api` \
-                        and `--key`), and the server (`AWS_ENDPOINT_URL`, or `git config aurum.s3.endpoint URL`)";
+const CHECK_S3: &str = "try again, or check the address, the key (`au data login`, `AWS_ACCESS_KEY_ID` and \
+                        `AWS_SECRET_ACCESS_KEY`, a profile, or `--api` and `--key`), and the server (`AWS_ENDPOINT_URL`, or `git config aurum.s3.endpoint URL`)";
 /// What to look at where a server of FTP does not.
-const CHECK_FTP: &str = "try again, or check the address, the user (`git credential`, or `--user` and `--passwd`), and whether it \
+const CHECK_FTP: &str = "try again, or check the address, the user (`au data login`, or `--user` and `--passwd`), and whether it \
                          speaks TLS (`ftps://`) or not (`ftp://`)";
 
 /// What is to be added.

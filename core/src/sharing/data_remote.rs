@@ -136,7 +136,7 @@ fn check_server(rest: &str, wrong: &dyn Fn(&str) -> Failure) -> Result<()> {
     let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
     if user.contains(':') {
         return Err(wrong("holds a password, which git's configuration is no place for")
-            .hint("Leave it out: it is asked for from the environment, or from git's credential helper (`git credential approve`)"));
+            .hint("Leave it out, and have it kept where nobody else can read it: `au data login NAME`"));
     }
     let parts = path.split('/').filter(|part| !part.is_empty());
     let is_path = !rest.chars().any(char::is_control) && !parts.clone().any(|part| part == "..");

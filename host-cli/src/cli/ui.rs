@@ -103,6 +103,22 @@ impl<'a> Ui<'a> {
         }
     }
 
+    /// Asks for a line on a terminal.
+    pub(crate) fn ask(&mut self, prompt: &str) -> io::Result<String> {
+        self.out.flush()?;
+        write!(self.err, "{prompt}")?;
+        self.err.flush()?;
+        let mut answer = String::new();
+        io::stdin().read_line(&mut answer)?;
+        Ok(answer)
+    }
+
+    /// The same for what is not to be seen.
+    pub(crate) fn ask_secret(&mut self, prompt: &str) -> io::Result<String> {
+        self.out.flush()?;
+        rpassword::prompt_password(prompt)
+    }
+
     /// Asks on a terminal, after these lines, and takes anything but a yes for a no. Where nobody can answer, nobody is asked.
     pub(crate) fn confirm(&mut self, lines: &[String], question: &str) -> io::Result<bool> {
         if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
@@ -112,10 +128,7 @@ impl<'a> Ui<'a> {
         for line in lines {
             writeln!(self.err, "{line}")?;
         }
-        write!(self.err, "{question} [y/N] ")?;
-        self.err.flush()?;
-        let mut answer = String::new();
-        io::stdin().read_line(&mut answer)?;
+        let answer = self.ask(&format!("{question} [y/N] "))?;
         Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
     }
 

@@ -19,7 +19,7 @@ pub(super) struct Credentials {
 }
 
 /// Scheme, host and port.
-type Origin = (String, String, String);
+pub(super) type Origin = (String, String, String);
 
 impl Credentials {
     pub(super) fn of(url: &str) -> Self {
@@ -37,10 +37,15 @@ impl Credentials {
             return Ok(None);
         }
         let Some(origin) = origin(url) else { return Ok(None) };
-        let Some(login) = git_credential::fill(folder, &question(&origin))? else { return Ok(None) };
+        let login = git_credential::fill(folder, &question(&origin))?;
+        Ok(login.map(|login| Self { login: Some(login.clone()), ..Self::given(url, &login) }))
+    }
+
+    /// Those that the user has given for the server of this URL.
+    pub(super) fn given(url: &str, login: &Login) -> Self {
         let text = |secret: &Option<Secret>| secret.as_ref().map_or("", Secret::reveal).to_owned();
         let header = basic(format!("{}:{}", text(&login.user), text(&login.password)).as_bytes());
-        Ok(header.map(|header| Self { origin: Some(origin), header: Some(header), login: Some(login) }))
+        Self { origin: origin(url), header, login: None }
     }
 
     /// Has git's helpers forget what did not open the server.
@@ -62,13 +67,13 @@ fn basic(pair: &[u8]) -> Option<HeaderValue> {
     Some(header)
 }
 
-fn question((scheme, host, port): &Origin) -> Question<'_> {
+pub(super) fn question((scheme, host, port): &Origin) -> Question<'_> {
     let usual = if scheme == "https" { 443 } else { 80 };
     let port = port.parse().ok().filter(|port| *port != usual);
-    Question { protocol: scheme, host, port, user: None }
+    Question { protocol: scheme, host, port, path: None, user: None }
 }
 
-fn origin(url: &str) -> Option<Origin> {
+pub(super) fn origin(url: &str) -> Option<Origin> {
     let (scheme, authority, _) = split(url)?;
     let scheme = scheme.to_ascii_lowercase();
     let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);

@@ -7,7 +7,7 @@ use ureq::Body;
 use ureq::http::header::{ACCEPT_RANGES, CONTENT_RANGE, DATE, HeaderName, IF_RANGE, RANGE};
 use ureq::http::{HeaderValue, Method, Response, StatusCode};
 
-use super::http::{Client, Question, attributes, failure, header, is_absence, unexpected};
+use super::http::{Client, Opener, Question, attributes, failure, header, is_absence, unexpected};
 use super::pieces::Item;
 use super::staging::{Staging, Step};
 use super::{Attributes, Error, Outset, Result, Stop, public_url};
@@ -75,7 +75,7 @@ impl Download<'_> {
             url: self.url,
             headers: &headers,
             deadline: None,
-            folder: Some(self.outset.folder),
+            opener: Opener::Git(self.outset.folder),
         };
         let answer = self.client.follow(&question, self.outset.allowed);
         let (url, response) = match answer {
@@ -521,8 +521,16 @@ mod tests {
         let mut download =
             Download { client: &client, url: &url, outset, staging: &staging, file: &mut full, resource, inherited };
         // A device has no length to set: the second half alone.
-        let answer = client
-            .follow(&Question { method: Method::GET, url: &url, headers: &[], deadline: None, folder: None }, &local);
+        let answer = client.follow(
+            &Question {
+                method: Method::GET,
+                url: &url,
+                headers: &[],
+                deadline: None,
+                opener: Opener::Git(Path::new(".")),
+            },
+            &local,
+        );
         let (_, response) = answer.map_err(|error| error.to_string()).unwrap();
         download.resource = Some(Resource::new(&response));
         let stopped = download.receive(&url, response.into_body());

@@ -1,6 +1,11 @@
 //! What git's credential helpers know ([gitcredentials](https://git-scm.com/docs/gitcredentials)). Nobody is ever asked.
+//!
+//! Where a user has no helper, `git credential-store` is one, with a file of Aurum's own.
 
-use std::path::Path;
+use std::ffi::OsString;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 
 use super::secret::{Login, Secret};
 use super::{Error, Result};
@@ -13,7 +18,18 @@ pub(super) struct Question<'q> {
     pub(super) host: &'q str,
     /// None for the usual one.
     pub(super) port: Option<u16>,
+    /// What of it, where that has an owner of its own.
+    pub(super) path: Option<&'q str>,
     pub(super) user: Option<&'q str>,
+}
+
+/// Who keeps a login.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Keeper {
+    /// A helper that the user has set up for git.
+    Helper,
+    /// This file, which nobody else may read.
+    File(PathBuf),
 }
 
 impl Question<'_> {
@@ -21,20 +37,30 @@ impl Question<'_> {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.to_owned() };
         let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();
         let mut lines = format!("protocol={}\nhost={host}{port}\n", self.protocol);
-        if let Some(user) = self.user {
-            if user.contains(['\n', '\0']) {
-                return Err(Error::Other("a user's name holds a line break".to_owned()));
+        for (name, value) in [("path", self.path), ("username", self.user)] {
+            if let Some(value) = value {
+                lines.push_str(&line(name, value)?);
             }
-            lines.push_str(&format!("username={user}\n"));
         }
         Ok(lines)
     }
 }
 
+fn line(name: &str, value: &str) -> Result<String> {
+    if value.contains(['\n', '\r', '\0']) {
+        return Err(Error::Other(format!("a {name} holds a line break")));
+    }
+    Ok(format!("{name}={value}\n"))
+}
+
 /// User and password, where a helper knows both.
 pub(super) fn fill(folder: &Path, question: &Question<'_>) -> Result<Option<Login>> {
+    fill_from(folder, question, &with_file())
+}
+
+fn fill_from(folder: &Path, question: &Question<'_>, helpers: &[OsString]) -> Result<Option<Login>> {
     // Without a helper that knows, git would ask somebody: it is told that nobody is there, and fails.
-    let Ok(told) = ask(folder, "fill", &question.lines()?) else { return Ok(None) };
+    let Ok(told) = ask(folder, "fill", &question.lines()?, helpers) else { return Ok(None) };
     let told = String::from_utf8_lossy(&told);
     let value = |name: &str| {
         let mut lines = told.lines().filter_map(|line| line.split_once('='));
@@ -49,17 +75,95 @@ pub(super) fn reject(folder: &Path, question: &Question<'_>, login: &Login) {
     if login.user.is_none() || login.password.is_none() {
         return;
     }
-    let Ok(mut lines) = question.lines() else { return };
-    if question.user.is_none() {
-        lines.push_str(&format!("username={}\n", login.user.as_ref().map_or("", Secret::reveal)));
+    if let Ok(lines) = described(question, login) {
+        let _ = ask(folder, "reject", &lines, &with_file());
     }
-    lines.push_str(&format!("password={}\n", login.password.as_ref().map_or("", Secret::reveal)));
-    let _ = ask(folder, "reject", &lines);
 }
 
-fn ask(folder: &Path, action: &str, lines: &str) -> Result<Vec<u8>> {
+/// Has the user's helpers keep a login, and where none of them does, the file.
+pub(super) fn keep(folder: &Path, question: &Question<'_>, login: &Login) -> Result<Keeper> {
+    let lines = described(question, login)?;
+    let user = login.user.as_ref().map(Secret::reveal);
+    let question = Question { user, ..*question };
+    let is_kept = |helpers: &[OsString]| Ok::<_, Error>(fill_from(folder, &question, helpers)?.as_ref() == Some(login));
+    ask(folder, "approve", &lines, &[])?;
+    if is_kept(&[])? {
+        // One that forgets after a while must not bring an older login to light.
+        if let Some(file) = file().filter(|file| file.exists()) {
+            forget_from(folder, &Question { user: None, ..question }, &alone(&file))?;
+        }
+        return Ok(Keeper::Helper);
+    }
+    let file = file().ok_or_else(|| {
+        Error::Other("there is no place for it: neither `XDG_CONFIG_HOME` nor `HOME` names a folder".to_owned())
+    })?;
+    if let Some(folder) = file.parent() {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        made.map_err(|error| Error::io(format_args!("making `{}`", folder.display()), &error))?;
+    }
+    let alone = alone(&file);
+    ask(folder, "approve", &lines, &alone)?;
+    if is_kept(&alone)? {
+        return Ok(Keeper::File(file));
+    }
+    Err(Error::Other(format!("`{}` can't be written", file.display())))
+}
+
+/// Has all that is known of a server forgotten; false where nothing was.
+pub(super) fn forget(folder: &Path, question: &Question<'_>) -> Result<bool> {
+    forget_from(folder, question, &with_file())
+}
+
+fn forget_from(folder: &Path, question: &Question<'_>, helpers: &[OsString]) -> Result<bool> {
+    let mut known = false;
+    // A helper tells of one at a time.
+    while let Some(login) = fill_from(folder, question, helpers)? {
+        ask(folder, "reject", &described(question, &login)?, helpers)?;
+        if fill_from(folder, question, helpers)?.as_ref() == Some(&login) {
+            return Err(Error::Other("a credential helper of git's does not forget it".to_owned()));
+        }
+        known = true;
+    }
+    Ok(known)
+}
+
+/// A login and what it is for.
+fn described(question: &Question<'_>, login: &Login) -> Result<String> {
+    let mut lines = Question { user: None, ..*question }.lines()?;
+    for (name, value) in [("username", &login.user), ("password", &login.password)] {
+        lines.push_str(&line(name, value.as_ref().map_or("", Secret::reveal))?);
+    }
+    Ok(lines)
+}
+
+/// The file of Aurum's own.
+fn file() -> Option<PathBuf> {
+    let folder = |name| std::env::var_os(name).map(PathBuf::from).filter(|folder| folder.is_absolute());
+    let settings = folder("XDG_CONFIG_HOME").or_else(|| Some(folder("HOME")?.join(".config")))?;
+    Some(settings.join("aurum").join("credentials"))
+}
+
+/// The user's helpers, and then the file where there is one.
+fn with_file() -> Vec<OsString> {
+    file().filter(|file| file.exists()).map(|file| helper(&file)).unwrap_or_default()
+}
+
+/// The file and no other helper.
+fn alone(file: &Path) -> Vec<OsString> {
+    [vec!["-c".into(), "credential.helper=".into()], helper(file)].concat()
+}
+
+/// Git has a shell read what stands there.
+fn helper(file: &Path) -> Vec<OsString> {
+    let mut setting = OsString::from("credential.helper=store --file='");
+    setting.push(file.to_string_lossy().replace('\'', "'\\''"));
+    setting.push("'");
+    vec!["-c".into(), setting]
+}
+
+fn ask(folder: &Path, action: &str, lines: &str, helpers: &[OsString]) -> Result<Vec<u8>> {
     let mut command = hardened(folder)?;
-    command.args(["-c", "core.askPass=", "credential", action]);
+    command.args(["-c", "core.askPass="]).args(helpers).args(["credential", action]);
     command.env("GIT_ASKPASS", "").env("SSH_ASKPASS", "").env("GCM_INTERACTIVE", "never");
     finish(command, "credential", lines.as_bytes())
 }

@@ -11,6 +11,7 @@ use ureq::tls::TlsConfig;
 use ureq::{Agent, Body, Timeout};
 
 use super::credentials::Credentials;
+use super::secret::Login;
 use super::{Allowed, Attributes, Error, Result, host_of, public_url, split, trust};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -47,8 +48,17 @@ pub(super) struct Question<'q> {
     pub(super) headers: &'q [(HeaderName, HeaderValue)],
     /// None for the patience with silence alone.
     pub(super) deadline: Option<Instant>,
-    /// Where git's helpers are asked what opens the server, if it wants to know.
-    pub(super) folder: Option<&'q Path>,
+    /// What opens the server, if it wants to know.
+    pub(super) opener: Opener<'q>,
+}
+
+/// Where it is known what opens a server, beside the URL.
+#[derive(Clone, Copy)]
+pub(super) enum Opener<'o> {
+    /// Git's helpers are asked in this folder.
+    Git(&'o Path),
+    /// This and nothing else.
+    Given(&'o Login),
 }
 
 impl Client {
@@ -77,10 +87,9 @@ impl Client {
         Ok(self.agent.get_or_init(|| config.new_agent()))
     }
 
-    pub(super) fn stat(&self, url: &str, folder: &Path, allowed: Allowed<'_>) -> Result<Option<Attributes>> {
+    pub(super) fn stat(&self, url: &str, opener: Opener<'_>, allowed: Allowed<'_>) -> Result<Option<Attributes>> {
         let deadline = Some(Instant::now() + self.patience.whole);
-        let folder = Some(folder);
-        let question = Question { method: Method::HEAD, url, headers: &[], deadline, folder };
+        let question = Question { method: Method::HEAD, url, headers: &[], deadline, opener };
         let (url, response) = self.follow(&question, allowed)?;
         match response.status() {
             status if status.is_success() => Ok(Some(attributes(&response))),
@@ -91,7 +100,10 @@ impl Client {
 
     /// The answer at the end of all redirects, and the URL that gave it.
     pub(super) fn follow(&self, question: &Question<'_>, allowed: Allowed<'_>) -> Result<(String, Response<Body>)> {
-        let mut credentials = Credentials::of(question.url);
+        let mut credentials = match question.opener {
+            Opener::Given(login) => Credentials::given(question.url, login),
+            Opener::Git(_) => Credentials::of(question.url),
+        };
         let mut url = question.url.to_owned();
         for _ in 0..=MAX_REDIRECTS {
             let host = host_of(&url)?;
@@ -100,7 +112,7 @@ impl Client {
             }
             let mut response = self.ask(question, &url, &host, &credentials)?;
             if response.status() == StatusCode::UNAUTHORIZED
-                && let Some(folder) = question.folder
+                && let Opener::Git(folder) = question.opener
                 && let Some(known) = credentials.known_to_git(folder, &url)?
             {
                 credentials = known;
@@ -219,8 +231,8 @@ fn join(base: &str, location: &str) -> String {
 mod tests {
     use std::net::TcpListener;
 
+    use super::super::Remote;
     use super::super::testing::serve;
-    use super::super::{Login, Remote};
     use super::*;
 
     fn plain(path: &str, port: u16) -> String {

@@ -5,10 +5,16 @@
 
 use std::path::Path;
 
+#[cfg(feature = "network")]
+pub use self::account::user_in;
+#[cfg(feature = "network")]
+pub use self::git_credential::Keeper;
 pub use self::secret::{Login, Secret};
 use super::workspace::Workspace;
 use super::{Error, Result};
 
+#[cfg(feature = "network")]
+mod account;
 #[cfg(feature = "network")]
 mod credentials;
 #[cfg(feature = "network")]
@@ -133,7 +139,7 @@ impl Remote {
         #[cfg(feature = "network")]
         return match scheme_of(url).as_str() {
             "s3" | "ftp" | "ftps" => self.look(url, outset).map(|found| found.map(|found| found.attributes())),
-            _ => self.client.stat(url, outset.folder, outset.allowed),
+            _ => self.client.stat(url, http::Opener::Git(outset.folder), outset.allowed),
         };
         #[cfg(not(feature = "network"))]
         Err(no_network(url))

@@ -99,7 +99,7 @@ impl<'c> Site<'c> {
         if control.log_in(&text(&login.user, "anonymous"), &password)? {
             return Ok(control);
         }
-        git_credential::reject(self.folder, &self.question(), &login);
+        // A password is not forgotten for that: servers answer the same when too many are there.
         let what = if is_anybody {
             "it wants a user and a password that it knows, and none were given"
         } else {
@@ -121,11 +121,13 @@ impl<'c> Site<'c> {
         Ok(known.insert(found.unwrap_or_else(|| self.given.clone())).clone())
     }
 
-    fn question(&self) -> Question<'_> {
+    /// What git's credential helpers are asked.
+    pub(super) fn question(&self) -> Question<'_> {
         Question {
             protocol: if self.is_secure { "ftps" } else { "ftp" },
             host: &self.server.host,
             port: (self.server.port != PORT).then_some(self.server.port),
+            path: None,
             user: self.given.user.as_ref().map(Secret::reveal),
         }
     }
@@ -148,6 +150,11 @@ impl<'c> Site<'c> {
                 }
             }
         }
+    }
+
+    /// Whether the server takes the user.
+    pub(super) fn try_login(&self) -> Result<()> {
+        self.connected().map(drop)
     }
 
     /// What stands at the path.

@@ -16,9 +16,11 @@ use ureq::http::{Method, Request, Response, StatusCode, Uri};
 use ureq::{AsSendBody, Body};
 
 use self::answer::Page;
-use self::settings::{Settings, Sources};
+use self::settings::{Known, Settings, Sources};
 use self::sign::{EMPTY, Signed, escape};
 pub(super) use self::upload::Bucket;
+use super::credentials::origin;
+use super::git_credential::{self, Question};
 use super::http::{Client, attributes, header};
 use super::pieces::{Getter, Item, Source};
 use super::secret::Login;
@@ -101,12 +103,44 @@ impl<'r> Ask<'r> {
 
 /// The host that a bucket's requests go to.
 pub(super) fn host(login: &Login, git: &dyn Fn(&str) -> Option<String>, address: &Address) -> Result<String> {
-    let settings = find(login, git)?;
+    let settings = find(login, git, None)?;
     host_of(&endpoint(&settings, &settings.region, &address.bucket)?.origin)
 }
 
-fn find(login: &Login, git: &dyn Fn(&str) -> Option<String>) -> Result<Settings> {
-    Settings::find(&Sources { login, environment: &|name| std::env::var_os(name), git })
+fn find(login: &Login, git: &dyn Fn(&str) -> Option<String>, known: Option<&Known<'_>>) -> Result<Settings> {
+    Settings::find(&Sources { login, environment: &|name| std::env::var_os(name), git, known })
+}
+
+/// What git's credential helpers are asked for a bucket: each has keys of its own, and each server buckets of its own.
+pub(super) struct Lock {
+    host: String,
+    port: Option<u16>,
+    bucket: String,
+}
+
+impl Lock {
+    /// Of the bucket at an address.
+    pub(super) fn of(login: &Login, git: &dyn Fn(&str) -> Option<String>, address: &Address) -> Result<Self> {
+        Self::at(find(login, git, None)?.endpoint.as_deref(), &address.bucket)
+    }
+
+    fn at(endpoint: Option<&str>, bucket: &str) -> Result<Self> {
+        let told = endpoint.unwrap_or("s3.amazonaws.com");
+        let told = if told.contains("://") { told.to_owned() } else { format!("https://{told}") };
+        let (scheme, host, port) = origin(&told).ok_or_else(no_endpoint)?;
+        // `Host` and `host:443` are the same server.
+        let usual = if scheme == "https" { 443 } else { 80 };
+        let port = port.parse().ok().filter(|port| *port != usual);
+        Ok(Self { host, port, bucket: bucket.to_owned() })
+    }
+
+    pub(super) fn question(&self) -> Question<'_> {
+        Question { protocol: "s3", host: &self.host, port: self.port, path: Some(&self.bucket), user: None }
+    }
+}
+
+fn no_endpoint() -> Error {
+    Error::Other("the endpoint for S3 is no address such as `https://s3.example.org`".to_owned())
 }
 
 fn endpoint(settings: &Settings, region: &str, bucket: &str) -> Result<Endpoint> {
@@ -118,7 +152,7 @@ fn endpoint(settings: &Settings, region: &str, bucket: &str) -> Result<Endpoint>
                 && !authority.contains('@')
         });
         let Some((scheme, authority, path)) = parts else {
-            return Err(Error::Other("the endpoint for S3 is no address such as `https://s3.example.org`".to_owned()));
+            return Err(no_endpoint());
         };
         let path = path.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
         return Ok(Endpoint {
@@ -140,7 +174,9 @@ fn endpoint(settings: &Settings, region: &str, bucket: &str) -> Result<Endpoint>
 
 impl<'c> Service<'c> {
     pub(super) fn new(client: &'c Client, login: &Login, outset: &Outset<'c>, bucket: &str) -> Result<Self> {
-        let settings = find(login, outset.setting)?;
+        let known =
+            |endpoint: Option<&str>| git_credential::fill(outset.folder, &Lock::at(endpoint, bucket)?.question());
+        let settings = find(login, outset.setting, Some(&known))?;
         let region = Mutex::new(settings.region.clone());
         let bucket = bucket.to_owned();
         Ok(Self { client, allowed: outset.allowed, settings, bucket, region, answered: AtomicBool::new(false) })
@@ -160,6 +196,15 @@ impl<'c> Service<'c> {
                 Err(self.refusal(key, if told.status().is_success() { response } else { told }))
             }
         }
+    }
+
+    /// Whether the keys open the bucket, as far as what is named of it goes.
+    pub(super) fn try_keys(&self, key: &str) -> Result<()> {
+        // Who may read one object need not be allowed to list all.
+        if !key.is_empty() && !key.ends_with('/') && matches!(self.stat(key), Ok(Some(_))) {
+            return Ok(());
+        }
+        self.page(key, None).map(drop)
     }
 
     /// All objects whose names begin so; none when there is no such bucket.

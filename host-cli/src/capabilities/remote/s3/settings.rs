@@ -30,13 +30,18 @@ pub(super) struct Sources<'s> {
     pub(super) login: &'s Login,
     pub(super) environment: &'s dyn Fn(&str) -> Option<OsString>,
     pub(super) git: &'s dyn Fn(&str) -> Option<String>,
+    /// What git's credential helpers know of an endpoint. None where keys are not asked for.
+    pub(super) known: Option<&'s Known<'s>>,
 }
+
+/// What is known of an endpoint; none is Amazon's own.
+pub(super) type Known<'k> = dyn Fn(Option<&str>) -> Result<Option<Login>> + 'k;
 
 type Section = HashMap<String, String>;
 
 impl Settings {
-    /// What a user says counts more than the environment, that more than git's settings, and those more than the AWS programs'
-    /// files.
+    /// What a user says counts more than the environment, that more than git's settings and credential helpers, and those more than
+    /// the AWS programs' files.
     pub(super) fn find(sources: &Sources<'_>) -> Result<Self> {
         let variable = |name: &str| {
             let text = (sources.environment)(name)?.into_string().ok()?;
@@ -56,11 +61,20 @@ impl Settings {
         if !plain(&region) {
             return Err(Error::Other(format!("`{}` is no region of S3", region.escape_debug())));
         }
-        Ok(Self { endpoint, region, keys: keys(sources.login, &variable, &profile)? })
+        let keys = match sources.known {
+            Some(known) => keys(sources.login, &variable, &|| known(endpoint.as_deref()), &profile)?,
+            None => None,
+        };
+        Ok(Self { endpoint, region, keys })
     }
 }
 
-fn keys(login: &Login, variable: &dyn Fn(&str) -> Option<String>, profile: &Profile) -> Result<Option<Keys>> {
+fn keys(
+    login: &Login,
+    variable: &dyn Fn(&str) -> Option<String>,
+    known: &dyn Fn() -> Result<Option<Login>>,
+    profile: &Profile,
+) -> Result<Option<Keys>> {
     let keys = |id: String, secret: String, token: Option<String>| Keys {
         id: Secret::new(id),
         secret: Secret::new(secret),
@@ -75,6 +89,9 @@ fn keys(login: &Login, variable: &dyn Fn(&str) -> Option<String>, profile: &Prof
     }
     if let (Some(id), Some(secret)) = (variable("AWS_ACCESS_KEY_ID"), variable("AWS_SECRET_ACCESS_KEY")) {
         return Ok(Some(keys(id, secret, variable("AWS_SESSION_TOKEN"))));
+    }
+    if let Some(Login { user: Some(id), password: Some(secret) }) = known()? {
+        return Ok(Some(Keys { id, secret, token: None }));
     }
     let of_profile = |name: &str| profile.get(name);
     if let (Some(id), Some(secret)) = (of_profile("aws_access_key_id"), of_profile("aws_secret_access_key")) {
@@ -178,10 +195,19 @@ mod tests {
     use super::*;
 
     fn found(login: &Login, variables: &[(&str, &str)], git: &[(&str, &str)]) -> Result<Settings> {
+        found_where(login, variables, git, &|_| Ok(None))
+    }
+
+    fn found_where(
+        login: &Login,
+        variables: &[(&str, &str)],
+        git: &[(&str, &str)],
+        known: &Known<'_>,
+    ) -> Result<Settings> {
         let environment =
             |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value));
         let git = |name: &str| git.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-        Settings::find(&Sources { login, environment: &environment, git: &git })
+        Settings::find(&Sources { login, environment: &environment, git: &git, known: Some(known) })
     }
 
     fn home() -> tempfile::TempDir {
@@ -239,6 +265,12 @@ mod tests {
         let settings = found(&Login::default(), &variables, &git).unwrap();
         assert_eq!((settings.endpoint.as_deref(), settings.region.as_str()), (Some("http://s3"), "env-2"));
         assert_eq!(ids(&settings), ("X".into(), "Y".into(), None));
+        let known = |endpoint: Option<&str>| {
+            assert_eq!(endpoint, Some("http://git"));
+            Ok(Some(Login { user: Some(Secret::new("K")), password: Some(Secret::new("L")) }))
+        };
+        let told = found_where(&Login::default(), &[home], &git, &known).unwrap();
+        assert_eq!(ids(&told), ("K".into(), "L".into(), None));
         let login = Login { user: Some(Secret::new("P")), password: Some(Secret::new("Q")) };
         assert_eq!(ids(&found(&login, &variables, &git).unwrap()), ("P".into(), "Q".into(), None));
         let half = Login { password: None, ..login };

@@ -116,14 +116,19 @@ impl AddArgs {
     /// How not to write the secret next time.
     fn safer(&self) -> Option<String> {
         let is_bare = |given: &Option<Secret>| given.as_ref().is_some_and(Secret::is_written);
-        if is_bare(&self.key) {
-            let text = "Put the key into `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` or a profile (`aws configure`), or \
-                        give the secret by `--key -` on standard input";
-            return Some(text.to_owned());
-        }
-        is_bare(&self.passwd).then(|| {
-            "Give the password to git's credential helper (`git credential approve`), or by `--passwd -` on standard input".to_owned()
-        })
+        let option = if is_bare(&self.key) {
+            "--key"
+        } else if is_bare(&self.passwd) {
+            "--passwd"
+        } else {
+            return None;
+        };
+        let server = self.addresses().next().and_then(|address| {
+            let (scheme, rest) = address.split_once("://")?;
+            Some(format!("{scheme}://{}", rest.split('/').next()?.rsplit('@').next()?))
+        });
+        let login = words(["au", "data", "login", server.as_deref().unwrap_or_default()]);
+        Some(format!("Have it kept once and for all: `{login}`, or give it by `{option} -` on standard input"))
     }
 
     /// Secrets for a source that has no use for them would be given away for nothing.

@@ -1,0 +1,72 @@
+//! Having it kept what opens a server.
+
+use super::credentials::{self, decode, origin};
+use super::git_credential::{self, Keeper, Question};
+use super::http::Opener;
+use super::{Error, Login, Outset, Remote, Result, check_host, ftp, public_url, s3, scheme_of, split};
+
+impl Remote {
+    /// Asks the server at an address whether it takes this user.
+    ///
+    /// # Errors
+    /// When it does not, or can't be asked.
+    pub fn try_login(&self, url: &str, login: &Login, outset: &Outset<'_>) -> Result<()> {
+        check_host(&self.host_of(url, outset.setting)?, outset)?;
+        match scheme_of(url).as_str() {
+            "s3" => {
+                let address = s3::Address::parse(url)?;
+                s3::Service::new(&self.client, login, outset, &address.bucket)?.try_keys(&address.key)
+            }
+            "ftp" | "ftps" => ftp::Site::new(&self.client, login, outset, url)?.try_login(),
+            _ => self.client.stat(url, Opener::Given(login), outset.allowed).map(drop),
+        }
+    }
+
+    /// Has git's credential helpers keep what opens the server at an address, or a file of Aurum's own where there are none.
+    ///
+    /// # Errors
+    /// For what is no address of a server, and when it can't be written.
+    pub fn keep_login(&self, url: &str, login: &Login, outset: &Outset<'_>) -> Result<Keeper> {
+        self.with_question(url, outset, |question| git_credential::keep(outset.folder, question, login))
+    }
+
+    /// Has that forgotten; false where nothing was known.
+    ///
+    /// # Errors
+    /// For what is no address of a server, and when it can't be forgotten.
+    pub fn forget_login(&self, url: &str, outset: &Outset<'_>) -> Result<bool> {
+        self.with_question(url, outset, |question| git_credential::forget(outset.folder, question))
+    }
+
+    fn with_question<T>(
+        &self,
+        url: &str,
+        outset: &Outset<'_>,
+        ask: impl FnOnce(&Question<'_>) -> Result<T>,
+    ) -> Result<T> {
+        match scheme_of(url).as_str() {
+            "s3" => ask(&s3::Lock::of(&self.login, outset.setting, &s3::Address::parse(url)?)?.question()),
+            "ftp" | "ftps" => {
+                let site = ftp::Site::new(&self.client, &Login::default(), outset, url)?;
+                ask(&site.question())
+            }
+            "http" | "https" => {
+                let origin = origin(url).ok_or_else(|| none(url))?;
+                ask(&credentials::question(&origin))
+            }
+            _ => Err(none(url)),
+        }
+    }
+}
+
+/// The user that an address names.
+pub fn user_in(url: &str) -> Option<String> {
+    let (_, authority, _) = split(url)?;
+    let (user, _) = authority.rsplit_once('@')?;
+    let user = String::from_utf8(decode(user.split(':').next()?)).ok()?;
+    Some(user).filter(|user| !user.is_empty())
+}
+
+fn none(url: &str) -> Error {
+    Error::Other(format!("`{}` is no address of a server", public_url(url)))
+}
