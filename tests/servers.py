@@ -64,6 +64,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         asked = Asked(self.command, self.path, {name.lower(): value for name, value in self.headers.items()})
         self.server.asked.append(asked)
+        self.server.before_head()
         answer = self.server.answers.get(self.path.partition("?")[0], Answer(b"There is nothing here\n", 404))
         if self.server.login and asked.headers.get("authorization") != f"Basic {b64encode(self.server.login.encode()).decode()}":
             answer = Answer(b"Who are you?\n", 401, headers={"WWW-Authenticate": "Basic realm=x"})
@@ -109,6 +110,8 @@ class Server(ThreadingHTTPServer):
         self.asked: list[Asked] = []
         #: `user:password`, where it lets nobody else in.
         self.login = ""
+        #: Called before the head, which then waits for it.
+        self.before_head: Callable[[], object] = lambda: None
         #: Called between head and body, which then waits for it.
         self.before_body: Callable[[], object] = lambda: None
         self.address = f"{'https' if context else 'http'}://{LOOPBACK}:{self.server_port}"

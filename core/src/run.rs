@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::completion::{self, Finished};
 use crate::dataset::usage::{self, Usage};
+use crate::dataset::watch::Watch;
 use crate::dataset::{self, Dataset, restore};
 use crate::error::{Failure, FailureKind, Result};
 use crate::id;
@@ -68,6 +69,7 @@ pub struct Run {
     /// Of the journal: 0 in the process that started the run, else the child's number.
     number: u32,
     writer: Box<dyn JournalWriter>,
+    watch: RefCell<Watch>,
     inner: RefCell<Inner>,
 }
 
@@ -152,8 +154,10 @@ impl Run {
         let run = Self::of(ports, id, 0, writer, started.clone(), State::default());
         run.append(&Event::Started(Box::new(started)))?;
         run.append(&Event::Packages(ports.interpreter.packages()))?;
+        let usages = usage::at_start(ports);
+        run.watch.replace(Watch::at_start(ports, &usages));
         // What data there is is no reason not to record the run.
-        if let Err(failure) = run.note_datasets(usage::at_start(ports)) {
+        if let Err(failure) = run.note_datasets(usages) {
             ports.progress.warn(&format!("Not all data is recorded: {}", failure.message), &failure.hints);
         }
         run.writer.sync()?;
@@ -204,6 +208,7 @@ impl Run {
             id: id.to_owned(),
             number,
             writer,
+            watch: RefCell::default(),
             inner: RefCell::new(Inner {
                 started,
                 sequence: state.sequence,
@@ -232,6 +237,11 @@ impl Run {
     /// 0 in the process that started the run, else the number of the child that takes part in it.
     pub fn number(&self) -> u32 {
         self.number
+    }
+
+    /// Whether it is time that somebody who does not wait looks at the servers that data came from; true once.
+    pub fn take_servers_due(&self) -> bool {
+        self.watch.borrow_mut().take_due()
     }
 
     /// Records parameters; a later value of the same name replaces the earlier. Those of a child are its run's, and recorded
@@ -540,6 +550,7 @@ impl Run {
         let begun = self.inner.borrow().finishing;
         if !begun {
             let told = usage::at_end(&self.ports, &self.inner.borrow().datasets);
+            self.watch.borrow_mut().at_end(&self.ports, &self.inner.borrow().datasets);
             // What data the run had is no reason not to save it.
             if let Err(failure) = self.note_datasets(told) {
                 self.ports.progress.warn(&format!("Not all data is recorded: {}", failure.message), &failure.hints);

@@ -1,6 +1,7 @@
 //! Having data that is not on this computer. This module links no network: the `au` that is installed beside it has it.
 
-use std::path::PathBuf;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use aurum_host::Failure;
@@ -28,6 +29,17 @@ pub(crate) fn fetch(py: Python<'_>, names: &[String], missing: Failure) -> PyRes
     }
 }
 
+/// Has `au` look at the servers that data came from, while the script goes on. Nobody waits for it: a shell starts it and is gone, so
+/// that it is no child that the script could meet.
+pub(crate) fn look_at_servers(py: Python<'_>, root: &Path) {
+    const BESIDE: &str = r#""$0" "$@" </dev/null >/dev/null 2>&1 &"#;
+    let Some(program) = program(py) else { return };
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", BESIDE]).arg(program).arg("-C").arg(root).args(["--quiet", "data", "look"]);
+    command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let _ = py.detach(|| command.status());
+}
+
 /// What can only be a path means the same in any folder.
 fn named(name: &str) -> PathBuf {
     let is_path = name.starts_with(['.', '/']) && name.contains('/');
@@ -37,10 +49,16 @@ fn named(name: &str) -> PathBuf {
 
 /// The program of this very installation: another version may not know of what this one does.
 fn program(py: Python<'_>) -> Option<PathBuf> {
-    let scripts = || -> PyResult<PathBuf> { py.import("sysconfig")?.call_method1("get_path", ("scripts",))?.extract() };
-    let beside = || -> PyResult<PathBuf> { py.import("sys")?.getattr("executable")?.extract() };
-    let beside = beside().ok().and_then(|python| Some(python.parent()?.to_owned()));
-    [scripts().ok(), beside].into_iter().flatten().map(|folder: PathBuf| folder.join("au")).find(|path| path.is_file())
+    let path = |module: &str, name: &str| -> PyResult<PathBuf> { py.import(module)?.getattr(name)?.extract() };
+    // `lib/python3.12/site-packages/aurum/_aurum.abi3.so` has `bin` beside `lib`.
+    let beside_package =
+        path("aurum._aurum", "__file__").ok().and_then(|file| Some(file.ancestors().nth(5)?.join("bin")));
+    let beside_python = || Some(path("sys", "executable").ok()?.parent()?.to_owned());
+    let scripts =
+        || py.import("sysconfig").ok()?.call_method1("get_path", ("scripts",)).ok()?.extract::<PathBuf>().ok();
+    let au = |folder: PathBuf| Some(folder.join("au")).filter(|path| path.is_file());
+    // Importing the last takes milliseconds.
+    beside_package.and_then(au).or_else(|| au(beside_python()?)).or_else(|| au(scripts()?))
 }
 
 /// What `au` said, as one failure.

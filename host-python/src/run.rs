@@ -9,7 +9,7 @@ use pyo3::types::{PyModule, PyString};
 use crate::errors::{is_mistake, raise};
 use crate::membership::{self, Membership};
 use crate::session::{self, Site, Standing, long, short};
-use crate::{opened, parameters, process, warn};
+use crate::{fetch, opened, parameters, process, warn};
 
 /// Where the tracker is opened: the project, else the working folder, in which nothing is recorded.
 pub(crate) fn site(py: Python<'_>) -> Site {
@@ -75,13 +75,16 @@ pub(crate) fn enter(py: Python<'_>, name: Option<String>) -> PyResult<bool> {
         directory: process::directory(&root),
     };
     let site = Site { root: root.clone(), interpreter: process::interpreter(py) };
-    let (begun, standing, warnings, id) = long(py, |session| {
+    let (begun, standing, warnings, id, due) = long(py, |session| {
         let begun = session.begin(site, &options);
-        (begun, session.standing(), session.take_warnings(), session.run_id())
+        (begun, session.standing(), session.take_warnings(), session.run_id(), session.servers_due())
     });
     if standing == Standing::Running {
         opened::watch(py, &root);
         opened::flush(py);
+        if due {
+            fetch::look_at_servers(py, &root);
+        }
         if let Some(id) = id {
             membership::enter(py, Membership { id, root });
         }

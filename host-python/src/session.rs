@@ -226,6 +226,11 @@ impl Session {
         Some(self.tracker.as_ref()?.1.run_id()?.to_owned())
     }
 
+    /// Whether it is time to have the servers looked at that data came from; true once a run.
+    pub(crate) fn servers_due(&mut self) -> bool {
+        self.with_run(|tracker| Ok(tracker.servers_due())).ok().flatten().unwrap_or_default()
+    }
+
     /// Returns once all that was recorded is on stable storage; does nothing where no run is under way.
     pub(crate) fn flush(&mut self) -> Result<()> {
         self.with_run(Tracker::flush).map(drop)

@@ -225,6 +225,10 @@ impl experiments::GuestRun for Run {
         Ok(Run::notice_datasets(self, &names)?)
     }
 
+    fn servers_due(&self) -> bool {
+        self.take_servers_due()
+    }
+
     fn finish(
         &self,
         outcome: experiments::Outcome,
@@ -308,6 +312,10 @@ impl datasets::Guest for Component {
 
     fn status(names: Vec<String>, offline: bool) -> Result<String, WitFailure> {
         Ok(dataset::status::status(&ports(), &names, offline)?)
+    }
+
+    fn look() -> Result<(), WitFailure> {
+        Ok(dataset::watch::look(&ports())?)
     }
 
     fn restore(names: Vec<String>, options: datasets::RestoreOptions) -> Result<String, WitFailure> {

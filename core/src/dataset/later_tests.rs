@@ -225,3 +225,57 @@ fn what_a_script_opens_is_used() {
     assert_eq!((used, record.datasets.len()), (vec!["b.csv"], 3));
     assert_eq!(record.datasets["b.csv"].state, usage::State::Changed);
 }
+
+#[test]
+fn runs_are_told_when_a_server_has_another_version() {
+    let newer = |world: &World| {
+        world.warnings().iter().filter(|text| text.contains("another version of `r.csv` on the server")).count()
+    };
+    let world = World::project();
+    download(&world, b"one", "1");
+    let start = || Run::start(&world.ports(), run::Options::default()).unwrap();
+    let end = |run: Run| drop(run.finish(Status::Finished, None).unwrap());
+
+    let first = start();
+    assert!(first.take_servers_due() && !first.take_servers_due(), "it is told once");
+    watch::look(&world.ports()).unwrap();
+    end(first);
+    assert_eq!(newer(&world), 0, "nothing is new");
+
+    world.serve(URL, b"two", "2");
+    let second = start();
+    assert!(!second.take_servers_due(), "a look was had just now");
+    end(second);
+    world.set_clock(world.ports().clock.now() + 3_600_000);
+    let third = start();
+    assert!(third.take_servers_due());
+    assert_eq!(newer(&world), 0);
+    watch::look(&world.ports()).unwrap();
+    end(third);
+    assert_eq!(newer(&world), 1, "what was found meanwhile is told at the end");
+    let fourth = start();
+    assert_eq!(newer(&world), 2, "what is known is told at the beginning");
+    end(fourth);
+    assert_eq!(newer(&world), 2, "and once a run");
+
+    assert!(update::update(&world.ports(), &[]).unwrap().failures.is_empty());
+    end(start());
+    assert_eq!(newer(&world), 2, "what was found is of another version than the one there is now");
+}
+
+#[test]
+fn servers_are_left_alone_where_that_is_set_or_none_is_known() {
+    let world = World::project();
+    world.write("a.csv", b"1");
+    add_local(&world, "a.csv");
+    assert!(!Run::start(&world.ports(), run::Options::default()).unwrap().take_servers_due());
+    download(&world, b"one", "1");
+    for off in ["false", "off", "0", "No"] {
+        world.ports().repository_edit.set_local_setting("aurum.watchServers", Some(off)).unwrap();
+        assert!(!Run::start(&world.ports(), run::Options::default()).unwrap().take_servers_due(), "{off}");
+    }
+    world.ports().repository_edit.set_local_setting("aurum.watchServers", None).unwrap();
+    // Without a memory of it, each run would ask.
+    world.refuse("cache");
+    assert!(!Run::start(&world.ports(), run::Options::default()).unwrap().take_servers_due());
+}

@@ -12,6 +12,7 @@
 //! | [`update`] | taking up what has changed |
 //! | [`verify`] | reading it to its end |
 //! | [`usage`] | what of it a run had, and what it used |
+//! | [`watch`] | telling a run that a server has another version |
 //! | `ignore` | keeping it out of git |
 
 pub mod add;
@@ -28,6 +29,7 @@ pub mod update;
 pub mod usage;
 pub mod verify;
 pub mod versions;
+pub mod watch;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

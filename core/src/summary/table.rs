@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::segment::{Builder, Segment};
 use super::{Summary, cells};
 use crate::catalogue::{self, Index, Saved};
+use crate::dataset::watch;
 use crate::error::{Failure, FailureKind, Result};
 use crate::ports::Ports;
 use crate::{id, layout, records};
@@ -124,7 +125,7 @@ impl Table {
             // Without a cache all is right, if slower.
             let _ = manifest.write(&self.ports).and_then(|()| {
                 let mut names = manifest.segments.clone();
-                names.push(MANIFEST.to_owned());
+                names.extend([MANIFEST.to_owned(), watch::CACHE.to_owned()]);
                 Ok(self.ports.cache.retain(&names)?)
             });
         }

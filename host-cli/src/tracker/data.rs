@@ -148,6 +148,23 @@ impl Tracker {
         self.with_run(|core, store, run| core.run().call_notice_datasets(store, run, names))
     }
 
+    /// Asks the servers that data came from whether they have another version now, for the runs to come, which warn of it.
+    ///
+    /// # Errors
+    /// Outside of a project.
+    pub fn look_at_servers(&mut self) -> Result<()> {
+        self.call(|sandbox| sandbox.core.aurum_tracker_datasets().call_look(&mut sandbox.store))
+    }
+
+    /// Whether it is time that another process does that while the run goes on; true once.
+    pub fn servers_due(&mut self) -> bool {
+        let due = |sandbox: &mut super::Sandbox| {
+            let run = sandbox.run?;
+            sandbox.core.aurum_tracker_experiments().run().call_servers_due(&mut sandbox.store, run).ok()
+        };
+        self.sandbox().ok().and_then(due).unwrap_or_default()
+    }
+
     /// Where datasets are. Within a run they are recorded as used.
     ///
     /// # Errors
