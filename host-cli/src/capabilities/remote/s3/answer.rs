@@ -32,16 +32,14 @@ pub(super) struct Listed {
     pub(super) modified: Option<String>,
 }
 
-/// The answer to `list-type=2` with `encoding-type=url`.
+/// The answer to `list-type=2`. None also where a name holds what XML can't, such as control characters.
 pub(super) fn page(body: &str) -> Option<Page> {
     let document = Document::parse(body).ok()?;
     let root = document.root_element();
-    let is_escaped = text(root, "EncodingType").as_deref() == Some("url");
     let mut page = Page::default();
     for object in children(root, "Contents") {
-        let key = text(object, "Key")?;
         page.objects.push(Listed {
-            key: if is_escaped { unescape(&key)? } else { key },
+            key: text(object, "Key")?,
             size: text(object, "Size")?.parse().ok()?,
             entity_tag: text(object, "ETag"),
             modified: text(object, "LastModified"),
@@ -94,11 +92,6 @@ fn text(node: Node<'_, '_>, name: &'static str) -> Option<String> {
     children(node, name).next().map(|child| child.text().unwrap_or_default().to_owned())
 }
 
-/// As in forms: some servers write a space as `+`.
-fn unescape(text: &str) -> Option<String> {
-    String::from_utf8(super::super::credentials::decode(&text.replace('+', "%20"))).ok()
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
@@ -107,15 +100,16 @@ mod tests {
     #[test]
     fn listings_are_read() {
         let body = "<?xml version=\"1.0\"?><ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
-            <EncodingType>url</EncodingType><IsTruncated>true</IsTruncated>\
-            <NextContinuationToken>t=</NextContinuationToken><Contents><Key>a+b/%C3%A9%2B</Key><Size>3</Size>\
+            <IsTruncated>true</IsTruncated>\
+            <NextContinuationToken>t=</NextContinuationToken><Contents><Key> a+b/é%2B&amp;&lt;</Key><Size>3</Size>\
             <ETag>&quot;x&quot;</ETag><LastModified>2026-01-01T00:00:00.000Z</LastModified></Contents>\
             </ListBucketResult>";
         let page = page(body).unwrap();
         assert_eq!(page.next.as_deref(), Some("t="));
         assert_eq!(page.objects.len(), 1);
-        assert_eq!((page.objects[0].key.as_str(), page.objects[0].size), ("a b/é+", 3));
+        assert_eq!((page.objects[0].key.as_str(), page.objects[0].size), (" a+b/é%2B&<", 3));
         assert_eq!(page.objects[0].entity_tag.as_deref(), Some("\"x\""));
+        assert_eq!(super::page(&body.replace("é", "&#x1;")), None);
     }
 
     #[test]

@@ -232,7 +232,8 @@ impl<'c> Service<'c> {
     }
 
     fn page(&self, prefix: &str, token: Option<&str>) -> Result<Page> {
-        let mut query = vec![("list-type", "2"), ("encoding-type", "url"), ("prefix", prefix)];
+        // Not with `encoding-type`: some servers say that they escape names, and don't.
+        let mut query = vec![("list-type", "2"), ("prefix", prefix)];
         query.extend(token.map(|token| ("continuation-token", token)));
         let response = self.ask(&Ask { query: &query, ..Ask::new(Method::GET, "") })?;
         if response.status() != StatusCode::OK {
