@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from measure import AU, MEBIBYTE, Cost, cost, difference, environment, in_turn, quietly, ratio
+import compare
+from compare import Competitor, nothing, remover, text, write
+from measure import AU, MEBIBYTE, cost, environment, quietly
 
 #: What keeping a file can't do without, on one core.
 KEEP = """
@@ -52,21 +52,6 @@ with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as package:
 SCRIPT = "import aurum as au\nau.register_metric(x=1)\n"
 
 
-@dataclass
-class Competitor:
-    """A command that is measured, and what is done before without being measured."""
-
-    name: str
-    command: Sequence[str | Path]
-    cwd: Path
-    prepare: Callable[[], None]
-    budget: str = ""
-
-
-def nothing() -> None:
-    """There is nothing to prepare."""
-
-
 class Data:
     def __init__(self, folder: Path, runs: int, divisor: int) -> None:
         self.folder, self.runs, self.divisor = folder, runs, divisor
@@ -78,33 +63,14 @@ class Data:
 
     def measure(self) -> None:
         base = cost(["true"], self.folder, self.env).peak
-        print(f"{'wall time of whole processes, s':<34}{'Aurum':>8}{'floor':>8}  {'over':>10}  {'ratio':>7} {'to':<31}{'MiB':>5}{'floor':>6}  {'budget'}")
+        print(compare.HEADING)
         self.one_file()
         self.many_files()
         self.export()
         print(f"Memory is that of the largest process; {base / MEBIBYTE:.0f} MiB and less can't be told from what measures it.")
 
     def compare(self, what: str, ours: Competitor, floors: Sequence[Competitor], *, warm_up: bool = False) -> None:
-        """A line for each floor; all of them are measured in turn."""
-
-        def once(competitor: Competitor) -> Callable[[], Cost]:
-            def measured() -> Cost:
-                competitor.prepare()
-                os.sync()
-                return cost(competitor.command, competitor.cwd, self.env)
-
-            return measured
-
-        costs, *others = in_turn([once(competitor) for competitor in (ours, *floors)], self.runs, warm_up=warm_up)
-        for floor, other in zip(floors, others, strict=True):
-            a, b = [c.wall for c in costs], [c.wall for c in other]
-            peaks = [max(c.peak for c in each) / MEBIBYTE for each in (costs, other)]
-            print(
-                f"{what:<34}{statistics.median(a):8.3f}{statistics.median(b):8.3f}  {difference(a, b):+8.3f} s  {ratio(a, b):5.2f} x"
-                f" {floor.name:<31}{peaks[0]:5.0f}{peaks[1]:6.0f}  {floor.budget}",
-                flush=True,
-            )
-            what = ""
+        compare.compare(what, ours, floors, self.env, self.runs, warm_up=warm_up)
 
     # --- what is measured ---------------------------------------------------------------------------------------------
 
@@ -208,31 +174,6 @@ class Data:
         shutil.rmtree(self.git, ignore_errors=True)
         for path in paths:
             remover(path)()
-
-
-def remover(path: Path) -> Callable[[], None]:
-    def remove() -> None:
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-
-    return remove
-
-
-def text(size: int, number: int) -> bytes:
-    """Digits that compress to about a half, other ones for each number."""
-    return b"%012d" % number + os.urandom((size - 12 + 1) // 2).hex().encode()[: size - 12]
-
-
-def write(file: Path, size: int) -> None:
-    """A file of that many bytes, of which each MiB is another."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    block = text(MEBIBYTE, 0)[12:]
-    with file.open("wb") as output:
-        for number in range(-(-size // MEBIBYTE)):
-            output.write(b"%012d" % number + block)
-        output.truncate(size)
 
 
 def measure(folder: Path, runs: int, divisor: int) -> None:

@@ -9,6 +9,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
+import buckets
 import data
 import history
 import runs
@@ -23,7 +24,7 @@ def lengths(text: str) -> list[int]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", choices=["data", "history", "runs"], help="measure these alone")
+    parser.add_argument("--only", choices=["buckets", "data", "history", "runs"], help="measure these alone")
     parser.add_argument("--runs", type=int, help="pairs of each measurement (default: 11, and fewer where there is much data)")
     parser.add_argument("--small", action="store_true", help="a tenth of the data and of the histories")
     parser.add_argument("--experiments", type=lengths, help="lengths of the histories (default: 1000,10000,100000)")
@@ -40,6 +41,9 @@ def main() -> None:
     if args.only in (None, "data"):
         with tempfile.TemporaryDirectory(dir=args.folder) as folder:
             data.measure(Path(folder), args.runs or 3, divisor)
+    if args.only in (None, "buckets"):
+        with tempfile.TemporaryDirectory(dir=args.folder) as folder:
+            buckets.measure(Path(folder), args.runs or 3, divisor)
 
 
 if __name__ == "__main__":

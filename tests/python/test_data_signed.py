@@ -67,7 +67,7 @@ def test_a_data_remote_of_small_and_large(env: AuEnv, cloud: Signed) -> None:
     """Large ones travel in parts, each signed for itself."""
     (cloud.folder / "share").mkdir()
     env.au("data", "remote", "add", "cloud", "s3://share/some where/ü").ok()
-    contents = {"small.csv": b"1,2\n", "empty.csv": b"", "large.bin": os.urandom(50 * MIB + 1)}
+    contents = {"small.csv": b"1,2\n", "empty.csv": b"", "large.bin": os.urandom(MIB) * 130 + b"1"}
     for name, content in contents.items():
         (env.project / name).write_bytes(content)
     env.au("data", "add", *contents).ok()

@@ -166,7 +166,9 @@ impl Upload<'_> {
     }
 
     fn begin(&self) -> Result<String> {
-        let ask = Ask { query: &[("uploads", "")], ..Ask::new(Method::POST, self.key) };
+        // Servers want to be told that nothing follows.
+        let headers = [(CONTENT_LENGTH.as_str(), "0".to_owned())];
+        let ask = Ask { query: &[("uploads", "")], headers: &headers, ..Ask::new(Method::POST, self.key) };
         let response = self.service.ask(&ask)?;
         if response.status() != StatusCode::OK {
             return Err(self.service.refusal(self.key, response));
