@@ -6,7 +6,7 @@ use super::data_remote;
 use crate::catalogue::Saved;
 use crate::dataset;
 use crate::error::{Failure, Result};
-use crate::ports::{DataKind, Freight, Object, Ports};
+use crate::ports::{DataKind, Freight, Object, PortResult, Ports};
 use crate::project;
 use crate::record::Record;
 use crate::records;
@@ -57,11 +57,7 @@ pub(super) fn bring(ports: &Ports, saved: &[Saved]) -> Result<DataOutcome> {
 /// # Errors
 /// `UnknownDataset`, and when the data remote can't be written.
 pub fn send_datasets(ports: &Ports, names: &[String], versions: bool) -> Result<Option<Carried>> {
-    project::require(ports)?;
-    let objects = objects_of(ports, names, versions)?;
-    let Some(remote) = data_remote::chosen(ports)? else { return Ok(None) };
-    let freight = total(&objects, |objects| ports.exchange.send(&remote.url, objects))?;
-    Ok(Some(Carried { remote: remote.name, freight }))
+    carry_datasets(ports, names, versions, |url, objects| ports.exchange.send(url, objects))
 }
 
 /// Brings them.
@@ -69,10 +65,23 @@ pub fn send_datasets(ports: &Ports, names: &[String], versions: bool) -> Result<
 /// # Errors
 /// `UnknownDataset`, and when the data remote can't be read.
 pub fn bring_datasets(ports: &Ports, names: &[String], versions: bool) -> Result<Option<Carried>> {
+    carry_datasets(ports, names, versions, |url, objects| ports.exchange.bring(url, objects))
+}
+
+fn carry_datasets(
+    ports: &Ports,
+    names: &[String],
+    versions: bool,
+    mut carry: impl FnMut(&str, &[Object]) -> PortResult<Freight>,
+) -> Result<Option<Carried>> {
     project::require(ports)?;
     let objects = objects_of(ports, names, versions)?;
     let Some(remote) = data_remote::chosen(ports)? else { return Ok(None) };
-    let freight = total(&objects, |objects| ports.exchange.bring(&remote.url, objects))?;
+    let freight =
+        total(&objects, |objects| carry(&remote.url, objects)).map_err(|failure| match failure.hints[..] {
+            [] => failure.hint("Try again once that is mended: what has arrived is kept, and only the rest travels"),
+            _ => failure,
+        })?;
     Ok(Some(Carried { remote: remote.name, freight }))
 }
 
@@ -102,7 +111,7 @@ pub(super) fn advise(failure: Failure) -> Failure {
     }
 }
 
-fn total(objects: &[Object], mut carry: impl FnMut(&[Object]) -> crate::ports::PortResult<Freight>) -> Result<Freight> {
+fn total(objects: &[Object], mut carry: impl FnMut(&[Object]) -> PortResult<Freight>) -> Result<Freight> {
     let mut total = Freight::default();
     for page in objects.chunks(PAGE) {
         let Freight { objects, bytes, absent } = carry(page)?;
