@@ -12,6 +12,7 @@ from typing import Any
 import trustme
 from pyftpdlib.authorizers import DummyAuthorizer
 from pyftpdlib.handlers import DTPHandler, FTPHandler, TLS_DTPHandler, TLS_FTPHandler
+from pyftpdlib.ioloop import IOLoop
 from pyftpdlib.servers import ThreadedFTPServer
 
 USER, PASSWORD = "username", "pass-word-hunter2"
@@ -106,7 +107,8 @@ def shelves(
     kind = handler(served, certificate, login)
     if anonymous:
         kind.authorizer.add_anonymous(str(folder))
-    server = ThreadedFTPServer(("127.0.0.1", 0), kind)
+    # The one that it has by itself is shared with all others of the process.
+    server = ThreadedFTPServer(("127.0.0.1", 0), kind, ioloop=IOLoop())
     served.port = server.address[1]
     stop = threading.Event()
 

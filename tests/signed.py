@@ -25,11 +25,12 @@ class Signed:
 
     folder: Path
     address: str
+    secret: str
 
     @property
     def environment(self) -> dict[str, str]:
         """For a program that is to find it and to be let in."""
-        return {"AWS_ENDPOINT_URL": self.address, "AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_REGION": "eu-north-1"}
+        return {"AWS_ENDPOINT_URL": self.address, "AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": self.secret, "AWS_REGION": "eu-north-1"}
 
 
 def program() -> Path | None:
@@ -39,20 +40,20 @@ def program() -> Path | None:
 
 
 @contextmanager
-def signed(program: Path, folder: Path) -> Iterator[Signed]:
+def signed(program: Path, folder: Path, secret: str = SECRET) -> Iterator[Signed]:
     """The server, as long as the block lasts."""
     folder.mkdir(parents=True)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    words = ["--host", "127.0.0.1", "--port", str(port), "--access-key", KEY, "--secret-key", SECRET]
+    words = ["--host", "127.0.0.1", "--port", str(port), "--access-key", KEY, "--secret-key", secret]
     process = subprocess.Popen([program, *words, folder], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 30
         while not answers(port):
             assert process.poll() is None and time.monotonic() < deadline, "the server does not start"
             time.sleep(0.02)
-        yield Signed(folder, f"http://127.0.0.1:{port}")
+        yield Signed(folder, f"http://127.0.0.1:{port}", secret)
     finally:
         process.terminate()
         process.wait()

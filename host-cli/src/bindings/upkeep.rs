@@ -38,8 +38,8 @@ impl wit::Host for Host {
         let granted = if remove { grants.check_workspace_edit() } else { grants.check_workspace() };
         let repository = &self.capabilities.repository;
         let clear = || {
-            let runs = repository.common_dir()?.join("aurum/runs");
-            upkeep::temporaries(repository.root(), &runs, &self.store()?, before, remove)
+            let own = repository.common_dir()?.join("aurum");
+            upkeep::temporaries(repository.root(), &own, &self.store()?, before, remove)
         };
         let cleared = granted.and_then(|()| clear());
         answer(cleared.map(amount))

@@ -238,7 +238,7 @@ impl Staging {
 }
 
 /// A file or a folder with all that is in it; what is not there is gone already.
-fn remove(path: &Path) {
+pub(in crate::capabilities) fn remove(path: &Path) {
     let _ = match fs::symlink_metadata(path) {
         Ok(found) if found.is_dir() => fs::remove_dir_all(path),
         _ => fs::remove_file(path),
@@ -269,17 +269,25 @@ fn boot() -> Option<String> {
     Some(told.trim().to_owned()).filter(|told| !told.is_empty())
 }
 
-/// Nobody goes on with what lies there for weeks.
-fn clear(downloads: &Path) {
-    for entry in fs::read_dir(downloads).into_iter().flatten().flatten() {
+/// Downloads that nobody has gone on with since, and nobody does just now.
+pub(in crate::capabilities) fn abandoned(downloads: &Path, before: SystemTime) -> Vec<PathBuf> {
+    let is_abandoned = |entry: &fs::DirEntry| {
         let journal = entry.path().join("journal");
         let touched = fs::metadata(&journal).or_else(|_| entry.metadata()).and_then(|found| found.modified());
-        let is_old = touched.is_ok_and(|touched| SystemTime::now().duration_since(touched).is_ok_and(|age| age > KEPT));
-        let locked = File::open(&journal)
-            .is_ok_and(|file| rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err());
-        if is_old && !locked {
-            remove(&entry.path());
-        }
+        let is_held = || {
+            File::open(&journal)
+                .is_ok_and(|file| rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err())
+        };
+        touched.is_ok_and(|touched| touched < before) && !is_held()
+    };
+    let entries = fs::read_dir(downloads).into_iter().flatten().flatten();
+    entries.filter(is_abandoned).map(|entry| entry.path()).collect()
+}
+
+/// Nobody goes on with what lies there for weeks.
+fn clear(downloads: &Path) {
+    if let Some(before) = SystemTime::now().checked_sub(KEPT) {
+        abandoned(downloads, before).iter().for_each(|path| remove(path));
     }
 }
 

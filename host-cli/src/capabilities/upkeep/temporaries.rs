@@ -5,24 +5,36 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use super::{Amount, Result, moment};
+#[cfg(feature = "network")]
+use crate::capabilities::remote::staging;
 use crate::capabilities::store::{NEW, Store};
 use crate::capabilities::temporaries;
 
 /// Folders within folders that are looked into.
 const DEEPEST: usize = 64;
 
-/// What the store, the folder of runs and the project's folder have of it, last touched before; with `remove` it goes.
-pub fn clear(root: &Path, runs: &Path, store: &Store, before: u64, remove: bool) -> Result<Amount> {
+/// What the store, the project's folder, and the runs and downloads in Aurum's own folder have of it, last touched before; with
+/// `remove` it goes.
+pub fn clear(root: &Path, own: &Path, store: &Store, before: u64, remove: bool) -> Result<Amount> {
     let before = moment(before);
+    let runs = own.join("runs");
     let mut amount = Amount::default();
     let is_old = |found: &Metadata| found.modified().is_ok_and(|touched| touched < before);
-    let abandoned = [store.folder(), runs].into_iter().flat_map(|folder| temporaries::abandoned(folder, NEW));
+    let abandoned = [store.folder(), &runs].into_iter().flat_map(|folder| temporaries::abandoned(folder, NEW));
     for path in abandoned {
         if fs::symlink_metadata(&path).is_ok_and(|found| is_old(&found)) {
             amount.add(size_of(&path));
             if remove {
                 temporaries::remove(&path);
             }
+        }
+    }
+    // No call has gone on with these.
+    #[cfg(feature = "network")]
+    for path in staging::abandoned(&own.join("downloads"), before) {
+        amount.add(size_of(&path));
+        if remove {
+            staging::remove(&path);
         }
     }
     in_project(root, before, remove, DEEPEST, &mut amount);
@@ -86,7 +98,9 @@ mod tests {
         // A run that died before its journal had its name.
         fs::create_dir_all(path(".git/aurum/runs/new-1-2-3")).unwrap();
         fs::write(path(".git/aurum/runs/new-1-2-3/journal"), "123").unwrap();
-        let clear = |before, remove| clear(folder.path(), &path(".git/aurum/runs"), &store, before, remove);
+        fs::create_dir_all(path(".git/aurum/downloads/0123")).unwrap();
+        fs::write(path(".git/aurum/downloads/0123/content"), "1234567").unwrap();
+        let clear = |before, remove| clear(folder.path(), &path(".git/aurum"), &store, before, remove);
         for name in [
             "data/.aurum-12-0.tmp",
             ".aurum-x-0.tmp",
@@ -98,7 +112,7 @@ mod tests {
         }
         assert_eq!(clear(0, true).unwrap(), Amount::default());
         for remove in [false, true] {
-            assert_eq!(clear(LATER, remove).unwrap(), Amount { count: 3, bytes: 13 });
+            assert_eq!(clear(LATER, remove).unwrap(), Amount { count: 4, bytes: 20 });
         }
         assert_eq!(clear(LATER, true).unwrap(), Amount::default());
         let held = store.temporary().unwrap();
