@@ -1,6 +1,5 @@
 //! Having data that is not on this computer. This module links no network: the `au` that is installed beside it has it.
 
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -29,15 +28,11 @@ pub(crate) fn fetch(py: Python<'_>, names: &[String], missing: Failure) -> PyRes
     }
 }
 
-/// Has `au` look at the servers that data came from, while the script goes on. Nobody waits for it: a shell starts it and is gone, so
-/// that it is no child that the script could meet.
+/// Has `au` look at the servers that data came from, while the script goes on. Nobody waits for it, or misses it.
 pub(crate) fn look_at_servers(py: Python<'_>, root: &Path) {
-    const BESIDE: &str = r#""$0" "$@" </dev/null >/dev/null 2>&1 &"#;
-    let Some(program) = program(py) else { return };
-    let mut command = Command::new("/bin/sh");
-    command.args(["-c", BESIDE]).arg(program).arg("-C").arg(root).args(["--quiet", "data", "look"]);
-    command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let _ = py.detach(|| command.status());
+    if let Some(program) = program(py) {
+        let _ = py.import("aurum._look").and_then(|look| look.call_method1("begin", (program, root)));
+    }
 }
 
 /// What can only be a path means the same in any folder.

@@ -82,17 +82,17 @@ pub(crate) fn enter(py: Python<'_>, name: Option<String>) -> PyResult<bool> {
     if standing == Standing::Running {
         opened::watch(py, &root);
         opened::flush(py);
-        if due {
-            fetch::look_at_servers(py, &root);
-        }
         if let Some(id) = id {
-            membership::enter(py, Membership { id, root });
+            membership::enter(py, Membership { id, root: root.clone() });
         }
         keep_output(py);
         // Without it a script that exits with a code is recorded as finished.
         let _ = py.import("aurum._exit").and_then(|exit| exit.call_method0("install"));
         // Without it, the run of a script that is asked to end is saved by the next one.
         let _ = py.import("aurum._terminate").and_then(|terminate| terminate.call_method0("install"));
+        if due {
+            fetch::look_at_servers(py, &root);
+        }
     }
     warn::pass_on(py, &warnings);
     match begun {

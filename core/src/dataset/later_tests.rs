@@ -229,7 +229,7 @@ fn what_a_script_opens_is_used() {
 #[test]
 fn runs_are_told_when_a_server_has_another_version() {
     let newer = |world: &World| {
-        world.warnings().iter().filter(|text| text.contains("another version of `r.csv` on the server")).count()
+        world.warnings().iter().filter(|text| text.contains("another version of `r.csv` on the server than")).count()
     };
     let world = World::project();
     download(&world, b"one", "1");

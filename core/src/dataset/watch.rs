@@ -26,6 +26,9 @@ const PAUSE: u64 = 10 * 60 * 1000;
 struct Findings {
     /// When it began, in milliseconds since 1970.
     begun: u64,
+    /// When each server was last asked, whether or not it answered, by address.
+    #[serde(default)]
+    asked: BTreeMap<String, u64>,
     /// By address.
     found: BTreeMap<String, Finding>,
 }
@@ -50,8 +53,7 @@ impl Watch {
     /// Tells what is known as a run begins, and whether it is time to look again.
     pub fn at_start(ports: &Ports, usages: &BTreeMap<String, Usage>) -> Self {
         let mut watch = Self::default();
-        let is_served = |usage: &Usage| usage.source.url.is_some() && usage.source.remote.is_some();
-        if !usages.values().any(is_served) || is_off(ports) {
+        if is_left_alone(ports, usages) {
             return watch;
         }
         let mut findings = Findings::read(ports);
@@ -73,7 +75,7 @@ impl Watch {
 
     /// Tells what was found while the run was under way.
     pub fn at_end(&mut self, ports: &Ports, usages: &BTreeMap<String, Usage>) {
-        if usages.values().any(|usage| usage.source.url.is_some()) && !is_off(ports) {
+        if !is_left_alone(ports, usages) {
             self.tell(ports, usages, &Findings::read(ports));
         }
     }
@@ -93,10 +95,13 @@ impl Watch {
         let commands = newer.iter().map(|name| suggest::word(name)).collect::<Vec<_>>().join(" ");
         ports.progress.warn(
             &format!(
-                "There is another version of {} on the server by now; this run has the one that was added",
+                "There is another version of {} on the server than the one that was added",
                 suggest::enumerate(&newer)
             ),
-            &[format!("Take up the new version: `au data update {commands}`")],
+            &[
+                format!("Take up the new version: `au data update {commands}`"),
+                format!("Or have servers left alone: `git config {SETTING} false`"),
+            ],
         );
     }
 }
@@ -109,17 +114,26 @@ impl Watch {
 pub fn look(ports: &Ports) -> Result<()> {
     project::require(ports)?;
     let mut findings = Findings::read(ports);
-    let datasets: Vec<_> = each(ports)?.into_iter().flatten().collect();
+    let mut served: Vec<_> = each(ports)?
+        .into_iter()
+        .flatten()
+        .filter_map(|dataset| Some((dataset.source.url?, dataset.source.remote?)))
+        .collect();
     findings.begun = ports.clock.now();
-    findings.found.retain(|url, _| datasets.iter().any(|dataset| dataset.source.url.as_ref() == Some(url)));
-    for dataset in datasets {
-        let (Some(url), Some(recorded)) = (dataset.source.url, dataset.source.remote) else { continue };
-        let Ok(is_newer) = status::is_newer(ports, &url, Some(&recorded)) else { continue };
-        findings.found.insert(url, Finding { recorded, is_newer });
+    findings.found.retain(|url, _| served.iter().any(|(known, _)| known == url));
+    findings.asked.retain(|url, _| served.iter().any(|(known, _)| known == url));
+    // One that never answers takes the time of none but those that were asked before it.
+    served.sort_by_key(|(url, _)| findings.asked.get(url).copied());
+    for (url, recorded) in served {
+        findings.asked.insert(url.clone(), ports.clock.now());
         if !findings.write(ports) {
             break;
         }
+        if let Ok(is_newer) = status::is_newer(ports, &url, Some(&recorded)) {
+            findings.found.insert(url, Finding { recorded, is_newer });
+        }
     }
+    findings.write(ports);
     Ok(())
 }
 
@@ -135,7 +149,12 @@ impl Findings {
     }
 }
 
-fn is_off(ports: &Ports) -> bool {
-    let set = ports.repository.setting(SETTING).ok().flatten();
-    set.is_some_and(|set| matches!(set.to_ascii_lowercase().as_str(), "false" | "no" | "off" | "0"))
+/// Whether there is no server to speak of, or the user wants to hear of none.
+fn is_left_alone(ports: &Ports, usages: &BTreeMap<String, Usage>) -> bool {
+    let is_served = |usage: &Usage| usage.source.url.is_some() && usage.source.remote.is_some();
+    let is_off = || {
+        let set = ports.repository.setting(SETTING).ok().flatten();
+        set.is_some_and(|set| matches!(set.to_ascii_lowercase().as_str(), "false" | "no" | "off" | "0"))
+    };
+    !usages.values().any(is_served) || is_off()
 }

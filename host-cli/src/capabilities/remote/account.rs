@@ -2,7 +2,7 @@
 
 use super::credentials::{self, decode, origin};
 use super::git_credential::{self, Keeper, Question};
-use super::http::Opener;
+use super::http::failure;
 use super::{Error, Login, Outset, Remote, Result, check_host, ftp, public_url, s3, scheme_of, split};
 
 impl Remote {
@@ -18,7 +18,11 @@ impl Remote {
                 s3::Service::new(&self.client, login, outset, &address.bucket)?.try_keys(&address.key)
             }
             "ftp" | "ftps" => ftp::Site::new(&self.client, login, outset, url)?.try_login(),
-            _ => self.client.stat(url, Opener::Given(login), outset.allowed).map(drop),
+            _ => match self.client.takes(url, login, outset.allowed)? {
+                Some(true) => Ok(()),
+                Some(false) => Err(failure(url, "the server does not take this user with this password")),
+                None => Err(failure(url, "the server lets anybody in there, so that it can't be tried")),
+            },
         }
     }
 

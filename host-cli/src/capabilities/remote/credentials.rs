@@ -14,8 +14,6 @@ use super::{Result, host_of, split};
 pub(super) struct Credentials {
     origin: Option<Origin>,
     header: Option<HeaderValue>,
-    /// Where git knows them.
-    login: Option<Login>,
 }
 
 /// Scheme, host and port.
@@ -28,7 +26,7 @@ impl Credentials {
             let pair = [decode(name), b":".to_vec(), decode(password)].concat();
             if pair == b":" { None } else { basic(&pair) }
         });
-        Self { origin: origin(url), header, login: None }
+        Self { origin: origin(url), header }
     }
 
     /// What git's helpers know for the server of this URL, unless something was given for one.
@@ -38,21 +36,14 @@ impl Credentials {
         }
         let Some(origin) = origin(url) else { return Ok(None) };
         let login = git_credential::fill(folder, &question(&origin))?;
-        Ok(login.map(|login| Self { login: Some(login.clone()), ..Self::given(url, &login) }))
+        Ok(login.map(|login| Self::given(url, &login)))
     }
 
     /// Those that the user has given for the server of this URL.
     pub(super) fn given(url: &str, login: &Login) -> Self {
         let text = |secret: &Option<Secret>| secret.as_ref().map_or("", Secret::reveal).to_owned();
         let header = basic(format!("{}:{}", text(&login.user), text(&login.password)).as_bytes());
-        Self { origin: origin(url), header, login: None }
-    }
-
-    /// Has git's helpers forget what did not open the server.
-    pub(super) fn forget(&self, folder: &Path) {
-        if let (Some(origin), Some(login)) = (&self.origin, &self.login) {
-            git_credential::reject(folder, &question(origin), login);
-        }
+        Self { origin: origin(url), header }
     }
 
     /// The header `Authorization` for a request to this URL.
@@ -70,7 +61,7 @@ fn basic(pair: &[u8]) -> Option<HeaderValue> {
 pub(super) fn question((scheme, host, port): &Origin) -> Question<'_> {
     let usual = if scheme == "https" { 443 } else { 80 };
     let port = port.parse().ok().filter(|port| *port != usual);
-    Question { protocol: scheme, host, port, path: None, user: None }
+    Question { protocol: scheme, host, port, path: None, user: None, helpers: true }
 }
 
 pub(super) fn origin(url: &str) -> Option<Origin> {

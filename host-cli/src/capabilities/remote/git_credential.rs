@@ -1,6 +1,6 @@
 //! What git's credential helpers know ([gitcredentials](https://git-scm.com/docs/gitcredentials)). Nobody is ever asked.
 //!
-//! Where a user has no helper, `git credential-store` is one, with a file of Aurum's own.
+//! What no helper keeps, `git credential-store` does, in a file of Aurum's own, which is asked first.
 
 use std::ffi::OsString;
 use std::fs::DirBuilder;
@@ -21,6 +21,8 @@ pub(super) struct Question<'q> {
     /// What of it, where that has an owner of its own.
     pub(super) path: Option<&'q str>,
     pub(super) user: Option<&'q str>,
+    /// Whether helpers are asked beside the file. Some of them answer whatever server is meant.
+    pub(super) helpers: bool,
 }
 
 /// Who keeps a login.
@@ -53,9 +55,17 @@ fn line(name: &str, value: &str) -> Result<String> {
     Ok(format!("{name}={value}\n"))
 }
 
-/// User and password, where a helper knows both.
+/// How many logins of one server are forgotten: helpers that make one up for each question have no end of them.
+const MOST: usize = 8;
+
+/// User and password, where both are known.
 pub(super) fn fill(folder: &Path, question: &Question<'_>) -> Result<Option<Login>> {
-    fill_from(folder, question, &with_file())
+    if let Some(file) = file().filter(|file| file.exists())
+        && let Some(login) = fill_from(folder, question, &alone(&file))?
+    {
+        return Ok(Some(login));
+    }
+    if question.helpers { fill_from(folder, question, &[]) } else { Ok(None) }
 }
 
 fn fill_from(folder: &Path, question: &Question<'_>, helpers: &[OsString]) -> Result<Option<Login>> {
@@ -70,31 +80,22 @@ fn fill_from(folder: &Path, question: &Question<'_>, helpers: &[OsString]) -> Re
     Ok(Some(login).filter(|login| login.user.is_some() && login.password.is_some()))
 }
 
-/// Has the helpers forget what was of no use. Those that know another password keep it.
-pub(super) fn reject(folder: &Path, question: &Question<'_>, login: &Login) {
-    if login.user.is_none() || login.password.is_none() {
-        return;
-    }
-    if let Ok(lines) = described(question, login) {
-        let _ = ask(folder, "reject", &lines, &with_file());
-    }
-}
-
-/// Has the user's helpers keep a login, and where none of them does, the file.
+/// Has the user's helpers keep a login, and where they don't, or answer with another one first, the file.
 pub(super) fn keep(folder: &Path, question: &Question<'_>, login: &Login) -> Result<Keeper> {
     let lines = described(question, login)?;
-    let user = login.user.as_ref().map(Secret::reveal);
-    let question = Question { user, ..*question };
-    let is_kept = |helpers: &[OsString]| Ok::<_, Error>(fill_from(folder, &question, helpers)?.as_ref() == Some(login));
-    ask(folder, "approve", &lines, &[])?;
-    if is_kept(&[])? {
-        // One that forgets after a while must not bring an older login to light.
-        if let Some(file) = file().filter(|file| file.exists()) {
-            forget_from(folder, &Question { user: None, ..question }, &alone(&file))?;
+    let is_found = |helpers: &[OsString]| Ok::<_, Error>(fill_from(folder, question, helpers)?.as_ref() == Some(login));
+    let own = file();
+    if question.helpers {
+        ask(folder, "approve", &lines, &[])?;
+        if is_found(&[])? {
+            // It would be asked first.
+            if let Some(file) = own.filter(|file| file.exists()) {
+                forget_from(folder, question, &alone(&file))?;
+            }
+            return Ok(Keeper::Helper);
         }
-        return Ok(Keeper::Helper);
     }
-    let file = file().ok_or_else(|| {
+    let file = own.ok_or_else(|| {
         Error::Other("there is no place for it: neither `XDG_CONFIG_HOME` nor `HOME` names a folder".to_owned())
     })?;
     if let Some(folder) = file.parent() {
@@ -103,28 +104,32 @@ pub(super) fn keep(folder: &Path, question: &Question<'_>, login: &Login) -> Res
     }
     let alone = alone(&file);
     ask(folder, "approve", &lines, &alone)?;
-    if is_kept(&alone)? {
+    if is_found(&alone)? {
         return Ok(Keeper::File(file));
     }
     Err(Error::Other(format!("`{}` can't be written", file.display())))
 }
 
 /// Has all that is known of a server forgotten; false where nothing was.
+///
+/// # Errors
+/// When a helper goes on to answer. What the file had is forgotten all the same.
 pub(super) fn forget(folder: &Path, question: &Question<'_>) -> Result<bool> {
-    forget_from(folder, question, &with_file())
+    let file = file().filter(|file| file.exists());
+    let of_file = file.map_or(Ok(false), |file| forget_from(folder, question, &alone(&file)))?;
+    Ok(question.helpers && forget_from(folder, question, &[])? || of_file)
 }
 
 fn forget_from(folder: &Path, question: &Question<'_>, helpers: &[OsString]) -> Result<bool> {
-    let mut known = false;
-    // A helper tells of one at a time.
-    while let Some(login) = fill_from(folder, question, helpers)? {
+    // They tell of one at a time.
+    for known in 0..MOST {
+        let Some(login) = fill_from(folder, question, helpers)? else { return Ok(known > 0) };
         ask(folder, "reject", &described(question, &login)?, helpers)?;
-        if fill_from(folder, question, helpers)?.as_ref() == Some(&login) {
-            return Err(Error::Other("a credential helper of git's does not forget it".to_owned()));
-        }
-        known = true;
     }
-    Ok(known)
+    let host = question.host;
+    Err(Error::Other(format!(
+        "a credential helper of git's goes on to answer for `{host}`, whatever it is told to forget"
+    )))
 }
 
 /// A login and what it is for.
@@ -143,22 +148,12 @@ fn file() -> Option<PathBuf> {
     Some(settings.join("aurum").join("credentials"))
 }
 
-/// The user's helpers, and then the file where there is one.
-fn with_file() -> Vec<OsString> {
-    file().filter(|file| file.exists()).map(|file| helper(&file)).unwrap_or_default()
-}
-
-/// The file and no other helper.
+/// The file and no other helper. Git has a shell read what stands there.
 fn alone(file: &Path) -> Vec<OsString> {
-    [vec!["-c".into(), "credential.helper=".into()], helper(file)].concat()
-}
-
-/// Git has a shell read what stands there.
-fn helper(file: &Path) -> Vec<OsString> {
     let mut setting = OsString::from("credential.helper=store --file='");
     setting.push(file.to_string_lossy().replace('\'', "'\\''"));
     setting.push("'");
-    vec!["-c".into(), setting]
+    vec!["-c".into(), "credential.helper=".into(), "-c".into(), setting]
 }
 
 fn ask(folder: &Path, action: &str, lines: &str, helpers: &[OsString]) -> Result<Vec<u8>> {

@@ -59,6 +59,8 @@ pub(super) enum Opener<'o> {
     Git(&'o Path),
     /// This and nothing else.
     Given(&'o Login),
+    /// Nobody is to know.
+    Nobody,
 }
 
 impl Client {
@@ -98,11 +100,30 @@ impl Client {
         }
     }
 
+    /// Whether a server takes a user at an address, none where it lets anybody in there.
+    pub(super) fn takes(&self, url: &str, login: &Login, allowed: Allowed<'_>) -> Result<Option<bool>> {
+        let deadline = Some(Instant::now() + self.patience.whole);
+        let ask = |opener| {
+            let question = Question { method: Method::HEAD, url, headers: &[], deadline, opener };
+            self.follow(&question, allowed)
+        };
+        let (_, anybody) = ask(Opener::Nobody)?;
+        let (url, answer) = ask(Opener::Given(login))?;
+        match answer.status() {
+            StatusCode::UNAUTHORIZED => Ok(Some(false)),
+            status if status.is_success() || is_absence(status) => {
+                let differs = anybody.status() != answer.status();
+                Ok(differs.then_some(true))
+            }
+            status => Err(unexpected(&url, status)),
+        }
+    }
+
     /// The answer at the end of all redirects, and the URL that gave it.
     pub(super) fn follow(&self, question: &Question<'_>, allowed: Allowed<'_>) -> Result<(String, Response<Body>)> {
         let mut credentials = match question.opener {
             Opener::Given(login) => Credentials::given(question.url, login),
-            Opener::Git(_) => Credentials::of(question.url),
+            Opener::Git(_) | Opener::Nobody => Credentials::of(question.url),
         };
         let mut url = question.url.to_owned();
         for _ in 0..=MAX_REDIRECTS {
@@ -117,9 +138,6 @@ impl Client {
             {
                 credentials = known;
                 response = self.ask(question, &url, &host, &credentials)?;
-                if response.status() == StatusCode::UNAUTHORIZED {
-                    credentials.forget(folder);
-                }
             }
             match header(&response, &LOCATION) {
                 Some(location) if response.status().is_redirection() => url = join(&url, &location),

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -71,8 +72,9 @@ impl Staging {
             if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
                 continue;
             }
-            // Somebody may have cleared it before it was locked.
-            if !journal.exists() {
+            // Somebody may have cleared it before it was locked, and somebody else have made it anew.
+            let is_locked = |found: fs::Metadata| file.metadata().is_ok_and(|locked| locked.ino() == found.ino());
+            if !fs::metadata(&journal).is_ok_and(is_locked) {
                 continue;
             }
             let boot = boot();
@@ -269,25 +271,32 @@ fn boot() -> Option<String> {
     Some(told.trim().to_owned()).filter(|told| !told.is_empty())
 }
 
-/// Downloads that nobody has gone on with since, and nobody does just now.
-pub(in crate::capabilities) fn abandoned(downloads: &Path, before: SystemTime) -> Vec<PathBuf> {
-    let is_abandoned = |entry: &fs::DirEntry| {
-        let journal = entry.path().join("journal");
-        let touched = fs::metadata(&journal).or_else(|_| entry.metadata()).and_then(|found| found.modified());
-        let is_held = || {
-            File::open(&journal)
-                .is_ok_and(|file| rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err())
-        };
-        touched.is_ok_and(|touched| touched < before) && !is_held()
-    };
+/// Downloads that nobody has gone on with since, and nobody does just now. Nobody can as long as they are held.
+pub(in crate::capabilities) fn abandoned(downloads: &Path, before: SystemTime) -> impl Iterator<Item = Abandoned> {
     let entries = fs::read_dir(downloads).into_iter().flatten().flatten();
-    entries.filter(is_abandoned).map(|entry| entry.path()).collect()
+    entries.filter_map(move |entry| {
+        let folder = entry.path();
+        let journal = folder.join("journal");
+        let touched = fs::metadata(&journal).or_else(|_| entry.metadata()).and_then(|found| found.modified());
+        touched.ok().filter(|touched| *touched < before)?;
+        let lock = File::open(&journal).ok();
+        if let Some(file) = &lock {
+            rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive).ok()?;
+        }
+        Some(Abandoned { folder, _lock: lock })
+    })
+}
+
+/// A download that is nobody's.
+pub(in crate::capabilities) struct Abandoned {
+    pub(in crate::capabilities) folder: PathBuf,
+    _lock: Option<File>,
 }
 
 /// Nobody goes on with what lies there for weeks.
 fn clear(downloads: &Path) {
     if let Some(before) = SystemTime::now().checked_sub(KEPT) {
-        abandoned(downloads, before).iter().for_each(|path| remove(path));
+        abandoned(downloads, before).for_each(|download| remove(&download.folder));
     }
 }
 

@@ -31,10 +31,10 @@ pub fn clear(root: &Path, own: &Path, store: &Store, before: u64, remove: bool) 
     }
     // No call has gone on with these.
     #[cfg(feature = "network")]
-    for path in staging::abandoned(&own.join("downloads"), before) {
-        amount.add(size_of(&path));
+    for download in staging::abandoned(&own.join("downloads"), before) {
+        amount.add(size_of(&download.folder));
         if remove {
-            staging::remove(&path);
+            staging::remove(&download.folder);
         }
     }
     in_project(root, before, remove, DEEPEST, &mut amount);

@@ -35,6 +35,8 @@ pub(crate) fn dispatch(args: &Args, ui: &mut Ui<'_>) -> Result<()> {
     let folder = enter(args.global.directory.as_deref())?;
     match &args.command {
         Command::Init(args) => at(&folder, ui, |ui, tracker| init::init(ui, tracker, args)),
+        // Servers are the user's, whatever the project.
+        Command::Data(args) if args.is_of_servers() => data::data(ui, &project(&folder).unwrap_or(folder), args),
         Command::Data(args) => data::data(ui, &project(&folder)?, args),
         Command::Metrics(args) => {
             let root = project(&folder)?;

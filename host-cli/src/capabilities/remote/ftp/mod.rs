@@ -129,6 +129,7 @@ impl<'c> Site<'c> {
             port: (self.server.port != PORT).then_some(self.server.port),
             path: None,
             user: self.given.user.as_ref().map(Secret::reveal),
+            helpers: true,
         }
     }
 

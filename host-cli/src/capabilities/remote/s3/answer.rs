@@ -36,10 +36,12 @@ pub(super) struct Listed {
 pub(super) fn page(body: &str) -> Option<Page> {
     let document = Document::parse(body).ok()?;
     let root = document.root_element();
+    let is_escaped = text(root, "EncodingType").as_deref() == Some("url");
     let mut page = Page::default();
     for object in children(root, "Contents") {
+        let key = text(object, "Key")?;
         page.objects.push(Listed {
-            key: text(object, "Key")?,
+            key: if is_escaped { unescape(&key)? } else { key },
             size: text(object, "Size")?.parse().ok()?,
             entity_tag: text(object, "ETag"),
             modified: text(object, "LastModified"),
@@ -92,6 +94,11 @@ fn text(node: Node<'_, '_>, name: &'static str) -> Option<String> {
     children(node, name).next().map(|child| child.text().unwrap_or_default().to_owned())
 }
 
+/// As in forms: some servers write a space as `+`.
+fn unescape(text: &str) -> Option<String> {
+    String::from_utf8(super::super::credentials::decode(&text.replace('+', "%20"))).ok()
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
@@ -110,6 +117,9 @@ mod tests {
         assert_eq!((page.objects[0].key.as_str(), page.objects[0].size), (" a+b/é%2B&<", 3));
         assert_eq!(page.objects[0].entity_tag.as_deref(), Some("\"x\""));
         assert_eq!(super::page(&body.replace("é", "&#x1;")), None);
+        let escaped =
+            body.replace("<IsTruncated>", "<EncodingType>url</EncodingType><IsTruncated>").replace("é", "%01");
+        assert_eq!(super::page(&escaped).unwrap().objects[0].key, " a b/\u{1}+&<");
     }
 
     #[test]

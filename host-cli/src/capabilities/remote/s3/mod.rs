@@ -111,7 +111,7 @@ fn find(login: &Login, git: &dyn Fn(&str) -> Option<String>, known: Option<&Know
     Settings::find(&Sources { login, environment: &|name| std::env::var_os(name), git, known })
 }
 
-/// What git's credential helpers are asked for a bucket: each has keys of its own, and each server buckets of its own.
+/// What a login is kept for: each bucket has keys of its own, and each server buckets of its own.
 pub(super) struct Lock {
     host: String,
     port: Option<u16>,
@@ -135,7 +135,14 @@ impl Lock {
     }
 
     pub(super) fn question(&self) -> Question<'_> {
-        Question { protocol: "s3", host: &self.host, port: self.port, path: Some(&self.bucket), user: None }
+        Question {
+            protocol: "s3",
+            host: &self.host,
+            port: self.port,
+            path: Some(&self.bucket),
+            user: None,
+            helpers: false,
+        }
     }
 }
 
@@ -231,16 +238,26 @@ impl<'c> Service<'c> {
         }
     }
 
+    /// A part of the list. Names are not to be escaped, since some servers say that they do that, and don't; unless they hold what XML
+    /// can't.
     fn page(&self, prefix: &str, token: Option<&str>) -> Result<Page> {
-        // Not with `encoding-type`: some servers say that they escape names, and don't.
         let mut query = vec![("list-type", "2"), ("prefix", prefix)];
         query.extend(token.map(|token| ("continuation-token", token)));
-        let response = self.ask(&Ask { query: &query, ..Ask::new(Method::GET, "") })?;
+        if let Some(page) = self.list_by(prefix, &query)? {
+            return Ok(page);
+        }
+        query.push(("encoding-type", "url"));
+        let page = self.list_by(prefix, &query)?;
+        page.ok_or_else(|| self.failure(prefix, "the server's list of objects can't be read"))
+    }
+
+    fn list_by(&self, prefix: &str, query: &[(&str, &str)]) -> Result<Option<Page>> {
+        let response = self.ask(&Ask { query, ..Ask::new(Method::GET, "") })?;
         if response.status() != StatusCode::OK {
             return Err(self.refusal(prefix, response));
         }
         let body = self.read_text(prefix, response)?;
-        answer::page(&body).ok_or_else(|| self.failure(prefix, "the server's list of objects can't be read"))
+        Ok(answer::page(&body))
     }
 
     /// Signs and sends, to where the bucket is, again where the server has no time just now.

@@ -30,7 +30,7 @@ pub(super) struct Sources<'s> {
     pub(super) login: &'s Login,
     pub(super) environment: &'s dyn Fn(&str) -> Option<OsString>,
     pub(super) git: &'s dyn Fn(&str) -> Option<String>,
-    /// What git's credential helpers know of an endpoint. None where keys are not asked for.
+    /// What was kept for an endpoint. None where keys are not asked for.
     pub(super) known: Option<&'s Known<'s>>,
 }
 
@@ -40,7 +40,7 @@ pub(super) type Known<'k> = dyn Fn(Option<&str>) -> Result<Option<Login>> + 'k;
 type Section = HashMap<String, String>;
 
 impl Settings {
-    /// What a user says counts more than the environment, that more than git's settings and credential helpers, and those more than
+    /// What a user says counts more than the environment, that more than what `au data login` keeps and git's settings, and those more than
     /// the AWS programs' files.
     pub(super) fn find(sources: &Sources<'_>) -> Result<Self> {
         let variable = |name: &str| {

@@ -16,8 +16,9 @@ use crate::{Failure, FailureKind};
 /// Keep what opens a server
 ///
 /// Asks for the user and the password, or the two parts of a key of S3, and the server whether it takes them. Then git's credential
-/// helpers keep them; where none is set up, a file in your configuration folder does that nobody else may read. From then on
-/// they are found by all that reaches the server: `au data`, `au push`, `au pull`, and `au.dataset` in scripts.
+/// helpers keep users and passwords; where none does, and for keys of S3, a file in your configuration folder that nobody else may
+/// read. From then on they are found by all that reaches the server, in any project: `au data`, `au push`, `au pull`, and
+/// `au.dataset` in scripts.
 #[derive(Debug, clap::Args)]
 #[command(after_help = login_examples())]
 pub(crate) struct LoginArgs {
@@ -76,16 +77,14 @@ pub(crate) fn login(ui: &mut Ui<'_>, root: &Path, args: &LoginArgs) -> Result<()
         let whom = escape::text(&public_url(&site.url)).into_owned();
         match keeper {
             Keeper::Helper => {
-                writeln!(ui.out, "{whom} is open from now on; git's credential helper keeps what opens it")?;
+                writeln!(ui.out, "{whom} is open as long as git's credential helper keeps what opens it")?;
             }
             Keeper::File(file) => {
                 let file = file.display().to_string();
                 writeln!(ui.out, "{whom} is open from now on; `{}` keeps what opens it", escape::text(&file))?;
-                ui.note(
-                    "Nobody else may read that file, but it is not encrypted",
-                    &["Have a credential helper of git's keep it: https://git-scm.com/doc/credential-helpers"
-                        .to_owned()],
-                );
+                let hint = "Have a credential helper of git's keep it: https://git-scm.com/doc/credential-helpers";
+                let hints = if site.is_bucket() { Vec::new() } else { vec![hint.to_owned()] };
+                ui.note("Nobody else may read that file, but it is not encrypted", &hints);
             }
         }
         Ok(())
@@ -170,11 +169,13 @@ impl Site {
         let (user_word, secret_word) = if self.is_bucket() { ("Key", "Secret") } else { ("User", "Password") };
         let whom = escape::text(&public_url(&self.url)).into_owned();
         let wrong = |message: String| Failure::new(FailureKind::InvalidValue, message, "Give it as one line of text");
-        let named = match user {
-            Some(user) => {
-                Some(user.into_string().map_err(|_| wrong(format!("The {user_word} is not UTF-8").to_lowercase()))?)
+        let given = user.map(|user| user.into_string().map_err(|_| wrong("The user is not UTF-8".to_owned())));
+        let named = match (given.transpose()?, user_in(&self.url)) {
+            (Some(given), Some(named)) if given != named => {
+                let message = format!("The address names the user `{}`, and `--user` another", escape::text(&named));
+                return Err(Failure::new(FailureKind::Usage, message, "Leave `--user` out").into());
             }
-            None => user_in(&self.url),
+            (given, named) => given.or(named),
         };
         let is_terminal = io::stdin().is_terminal();
         let mut read = |word: &str, is_secret: bool| -> Result<String> {

@@ -14,9 +14,10 @@ pub(crate) mod status;
 pub(crate) mod update;
 pub(crate) mod verify;
 
+use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
-use std::{env, process, thread};
+use std::{env, thread};
 
 use clap::Subcommand;
 
@@ -72,9 +73,26 @@ pub(crate) enum DataCommand {
     Remote(RemoteArgs),
     Login(LoginArgs),
     Logout(LogoutArgs),
-    /// Ask the servers that data came from whether they have another version, for the runs to come
     #[command(hide = true)]
-    Look,
+    Look(LookArgs),
+}
+
+/// Ask the servers that data came from whether they have another version
+///
+/// What they say is kept for the runs to come, which have this done beside them.
+#[derive(Debug, clap::Args)]
+#[command(after_help = look_examples())]
+pub(crate) struct LookArgs {
+    /// This process leads a group of its own, and ends it after 20 seconds
+    #[arg(long)]
+    alone: bool,
+}
+
+impl DataArgs {
+    /// Whether it is about servers alone, and needs no project.
+    pub(crate) fn is_of_servers(&self) -> bool {
+        matches!(self.command, DataCommand::Login(_) | DataCommand::Logout(_))
+    }
 }
 
 fn examples() -> String {
@@ -90,6 +108,10 @@ Examples:
 
 {EXIT_STATUS}"
     )
+}
+
+fn look_examples() -> String {
+    format!("Examples:\n  au data look   Have the next run know\n\n{EXIT_STATUS}")
 }
 
 /// Each subcommand gets what it needs: only some of them reach servers, and only those of the addresses at hand.
@@ -131,19 +153,27 @@ pub(crate) fn data(ui: &mut Ui<'_>, root: &Path, args: &DataArgs) -> Result<()> 
         DataCommand::Pull(args) => with_data_remotes(root, ui, |ui, tracker| freight::pull(ui, tracker, args)),
         DataCommand::Rm(args) => at(root, ui, |ui, tracker| rm::rm(ui, tracker, args)),
         DataCommand::Remote(args) => at(root, ui, |ui, tracker| remote::remote(ui, tracker, args)),
-        DataCommand::Look => look(ui, root),
+        DataCommand::Look(args) => look(ui, root, args),
         DataCommand::Login(args) => login::login(ui, root, args),
         DataCommand::Logout(args) => login::logout(ui, root, args),
     }
 }
 
-/// What runs have done beside them. Nobody waits for it, and nobody would notice if it went on and on.
-fn look(ui: &mut Ui<'_>, root: &Path) -> Result<()> {
+/// What runs have done beside them. Nobody waits for it, and nobody would notice if it went on and on, or were done by many at once.
+fn look(ui: &mut Ui<'_>, root: &Path, args: &LookArgs) -> Result<()> {
     const LONGEST: Duration = Duration::from_secs(20);
-    thread::spawn(|| {
-        thread::sleep(LONGEST);
-        process::exit(i32::from(super::super::FAILURE));
-    });
+    let own = Repository::new(root).common_dir().map_err(Failure::from)?.join("aurum");
+    let lock = File::create(own.join("looking")).and_then(|file| file.try_lock().map(|()| file).map_err(Into::into));
+    if lock.is_err() {
+        return Ok(());
+    }
+    if args.alone {
+        thread::spawn(|| {
+            thread::sleep(LONGEST);
+            // With what it has started.
+            let _ = rustix::process::kill_current_process_group(rustix::process::Signal::KILL);
+        });
+    }
     let addresses = addresses(root)?;
     let grants = reaching(ui, root, addresses.iter().map(String::as_str));
     at_with(root, grants, ui, |_, tracker| Ok(tracker.look_at_servers()?))
