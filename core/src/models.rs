@@ -2,6 +2,7 @@
 
 use crate::error::{Failure, FailureKind, Result};
 use crate::history::{self, History};
+use crate::journal::fold::State;
 use crate::ports::Ports;
 use crate::record::{Model, Record, Status};
 
@@ -46,7 +47,7 @@ pub fn find(
         })?
     } else {
         let of_one = |id: &str| history::one(ports, id).ok().and_then(|(record, _)| of(&record, name));
-        let near = match parent.and_then(of_one) {
+        let near = match parent.and_then(|id| of_unsaved(ports, id, name).or_else(|| of_one(id))) {
             Some(found) => Some(found),
             // Who went back to an experiment wants its model, not a later one's.
             None => history::checked_out(ports)?.as_deref().and_then(of_one),
@@ -64,6 +65,15 @@ pub fn find(
         .hint(ELSEWHERE));
     }
     Ok(found)
+}
+
+/// That of a run that is still going on, as the parent of another one may be.
+fn of_unsaved(ports: &Ports, id: &str, name: &str) -> Option<Found> {
+    if ports.journal.parts(id).ok()?.is_empty() {
+        return None;
+    }
+    let model = State::read_all(&*ports.journal, id).ok()?.models.remove(name)?;
+    Some(Found { experiment: id.to_owned(), model })
 }
 
 fn of(record: &Record, name: &str) -> Option<Found> {

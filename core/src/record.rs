@@ -1,7 +1,7 @@
 //! What an experiment leaves behind: `record.json`, schema `aurum.record/1`. `docs/record-format.md` documents it for
 //! people who read it with git alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::de::Error as _;
@@ -167,6 +167,12 @@ pub struct Record {
     /// The experiment that this one is a part of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
+    /// What it belongs to, together with others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Words to find it by.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub tags: BTreeSet<String>,
     /// How it ended.
     pub status: Status,
     /// The exception that ended it, and the first line of its message.

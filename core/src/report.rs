@@ -27,6 +27,8 @@ pub fn record(started: &Started, ending: &Ending, state: &State, requirements: &
         id: started.id.clone(),
         name: started.name.clone(),
         parent: started.parent.clone(),
+        group: state.group.clone(),
+        tags: state.tags.clone(),
         status: ending.status,
         problem: ending.problem.as_ref().map(|problem| problem.summary.chars().take(1_000).collect()),
         started: time::format(started.time),

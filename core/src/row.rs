@@ -1,7 +1,7 @@
 //! One experiment as people compare it.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -22,6 +22,15 @@ pub struct Row {
     /// A name given by the user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// The experiment that it is a part of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+    /// What it belongs to, together with others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Words to find it by.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub tags: BTreeSet<String>,
     /// How it stands.
     pub status: Status,
     /// RFC 3339, UTC.
@@ -69,6 +78,9 @@ impl Row {
             duration: Self::duration(&record.started, Some(&record.ended)),
             id: record.id,
             name: record.name,
+            parent: record.parent,
+            group: record.group,
+            tags: record.tags,
             status: record.status,
             started: record.started,
             ended: Some(record.ended),
@@ -87,6 +99,9 @@ impl Row {
         Some(Self {
             id: started.id,
             name: started.name,
+            parent: started.parent,
+            group: state.group,
+            tags: state.tags,
             status,
             started: time::format(started.time),
             ended: None,
@@ -132,6 +147,18 @@ impl Subject for Row {
 
     fn name(&self) -> Option<&str> {
         self.name.as_deref()
+    }
+
+    fn parent(&self) -> Option<&str> {
+        self.parent.as_deref()
+    }
+
+    fn group(&self) -> Option<&str> {
+        self.group.as_deref()
+    }
+
+    fn each_tag(&self, visit: &mut dyn FnMut(&str)) {
+        self.tags.iter().for_each(|tag| visit(tag));
     }
 
     fn status(&self) -> Status {

@@ -42,6 +42,8 @@ pub(crate) const MOST_ARTIFACTS: usize = 500;
 /// Notes of one experiment, and the bytes that they may take in its record.
 pub(crate) const MOST_NOTES: usize = 500;
 pub(crate) const MOST_NOTE_BYTES: usize = 64 << 10;
+/// Tags of one experiment.
+pub(crate) const MOST_TAGS: usize = 100;
 /// Bytes of output in one frame.
 const OUTPUT_PIECE: usize = frame::LONGEST_PAYLOAD - 16;
 /// The same of a child's: whoever merges many journals has a frame of each in memory.
@@ -54,6 +56,10 @@ pub struct Options {
     pub name: Option<String>,
     /// The experiment that this one is a part of.
     pub parent: Option<String>,
+    /// What it belongs to, together with others.
+    pub group: Option<String>,
+    /// Words to find it by.
+    pub tags: Vec<String>,
     /// The script, relative to the root where it lies below it.
     pub script: Option<String>,
     /// What followed the script's name.
@@ -84,6 +90,7 @@ struct Inner {
     parameters: BTreeMap<String, Value>,
     models: BTreeMap<String, Model>,
     artifacts: BTreeSet<String>,
+    tags: BTreeSet<String>,
     notes: usize,
     note_bytes: usize,
     datasets: BTreeMap<String, Usage>,
@@ -106,6 +113,9 @@ impl Run {
         if let Some(name) = &options.name {
             check_name("experiment", name)?;
         }
+        // Too many of them at once are a mistake in the call, and no reason to go on without a record.
+        check_labels(&BTreeSet::new(), &options.tags, options.group.as_deref())
+            .map_err(|failure| Failure { kind: FailureKind::InvalidValue, ..failure })?;
         let id = id::generate(&*ports.entropy);
         let writer = ports.journal.create(&id)?;
         match Self::begin(ports, &id, writer, head, options) {
@@ -124,6 +134,7 @@ impl Run {
             ports.progress.warn(&message, &hints);
         }
         let identity = committer(ports)?;
+        let (tags, group) = (options.tags, options.group);
         let mut arguments = redact::arguments(&options.arguments);
         let mut bytes = 0;
         arguments.retain(|argument| {
@@ -154,6 +165,9 @@ impl Run {
         let run = Self::of(ports, id, 0, writer, started.clone(), State::default());
         run.append(&Event::Started(Box::new(started)))?;
         run.append(&Event::Packages(ports.interpreter.packages()))?;
+        if !tags.is_empty() || group.is_some() {
+            run.label(&tags, group.as_deref())?;
+        }
         let usages = usage::at_start(ports);
         run.watch.replace(Watch::at_start(ports, &usages));
         // What data there is is no reason not to record the run.
@@ -218,6 +232,7 @@ impl Run {
                 parameters: state.parameters.into_iter().map(|(name, set)| (name, set.value)).collect(),
                 models: state.models,
                 artifacts: state.artifacts.into_keys().collect(),
+                tags: state.tags,
                 notes: state.notes.len(),
                 note_bytes: state.note_bytes,
                 datasets: state.datasets,
@@ -449,6 +464,19 @@ impl Run {
         Ok(())
     }
 
+    /// Gives the experiment words to find it by, and has it belong to a group.
+    ///
+    /// # Errors
+    /// For words that can't be one, and when there are too many.
+    pub fn label(&self, tags: &[String], group: Option<&str>) -> Result<()> {
+        self.alive()?;
+        check_labels(&self.inner.borrow().tags, tags, group)?;
+        let elapsed = self.elapsed(&self.inner.borrow());
+        self.append(&Event::Labels { elapsed, tags: tags.to_vec(), group: group.map(str::to_owned) })?;
+        self.inner.borrow_mut().tags.extend(tags.iter().cloned());
+        Ok(())
+    }
+
     /// Finds a model by the rule of [`models::find`] and records it as an input when it is another experiment's.
     ///
     /// # Errors
@@ -664,6 +692,20 @@ fn presentable(problem: &Problem) -> Problem {
         traceback = format!("{}\n[…]\n{}", &traceback[..head], &traceback[tail..]);
     }
     Problem { summary: redact::url(&problem.summary.chars().take(1_000).collect::<String>()), traceback }
+}
+
+fn check_labels(former: &BTreeSet<String>, tags: &[String], group: Option<&str>) -> Result<()> {
+    tags.iter().try_for_each(|tag| check_name("tag", tag))?;
+    group.map_or(Ok(()), |group| check_name("group", group))?;
+    let new: BTreeSet<_> = tags.iter().filter(|tag| !former.contains(*tag)).collect();
+    if former.len() + new.len() > MOST_TAGS {
+        return Err(Failure::new(
+            FailureKind::LimitReached,
+            format!("There is no room for more tags: {MOST_TAGS} are the most of an experiment"),
+        )
+        .hint("Make a parameter of what has many values: `au.parameters(name=value)`"));
+    }
+    Ok(())
 }
 
 /// Names of metrics, models and experiments: what fits a line and a record.

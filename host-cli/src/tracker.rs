@@ -232,6 +232,14 @@ impl Tracker {
         self.with_run(|core, store, run| core.run().call_note(store, run, text))
     }
 
+    /// Gives the experiment words to find it by, and has it belong to a group.
+    ///
+    /// # Errors
+    /// For words that can't be one, and when there are too many.
+    pub fn label(&mut self, tags: &[String], group: Option<&str>) -> Result<()> {
+        self.with_run(|core, store, run| core.run().call_label(store, run, tags, group))
+    }
+
     fn hand_over(&mut self, contents: Box<dyn Read + Send>) -> Result<Option<Resource<ByteStream>>> {
         let handle = self.sandbox()?.store.data_mut().table.push(ByteStream(contents));
         let rep = handle.map_err(|error| Failure::trap(&error.into()))?.rep();

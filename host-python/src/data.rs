@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use crate::errors::raise;
-use crate::run::{self, enter, site};
+use crate::run::{self, Beginning, enter, site};
 use crate::session::long;
 use crate::{fetch, process, warn};
 
@@ -68,7 +68,7 @@ fn locate(py: Python<'_>, names: &[String]) -> PyResult<Vec<String>> {
         return refused(FailureKind::NotAProject, &why, &hint);
     }
     // Where nothing is recorded, the script needs its data all the same.
-    enter(py, None)?;
+    enter(py, Beginning::default())?;
     let site = site(py);
     let (located, warnings) = long(py, |session| {
         let located = session.with_tracker(site, |tracker| tracker.use_datasets(names));

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyString, PyTuple};
 
 use crate::errors::invalid_value;
+use crate::metrics::kind;
 use crate::models::read_bytes;
-use crate::run::{enter, settle};
+use crate::run::{Beginning, enter, settle};
 use crate::session::{long, short};
 use crate::warn;
 
@@ -29,11 +30,69 @@ use crate::warn;
 #[pyfunction]
 pub(crate) fn note(py: Python<'_>, text: &Bound<'_, PyString>) -> PyResult<()> {
     let text = text.to_string_lossy();
-    if enter(py, None)? {
+    if enter(py, Beginning::default())? {
         let noted = short(py, |session| session.with_run(|tracker| tracker.note(&text)));
         settle(py, "The note is not recorded", noted)?;
     }
     Ok(())
+}
+
+/// Give the experiment words to find it by.
+///
+/// `au metrics --where 'tag = baseline'` finds those that have one of them.
+///
+/// Args:
+///     names: The words. Given once more, one changes nothing.
+///
+/// Raises:
+///     InvalidValueError: If one can't be a tag.
+///
+/// Example:
+///     >>> aurum.tag("baseline", "paper")
+#[pyfunction]
+#[pyo3(signature = (*names))]
+pub(crate) fn tag(py: Python<'_>, names: &Bound<'_, PyTuple>) -> PyResult<()> {
+    label(py, &words(names.as_any())?, None)
+}
+
+/// Have the experiment belong to a group: a sweep, a study, the folds of a cross-validation.
+///
+/// `au metrics --where 'group = sweep-3'` finds all of it. A later call moves the experiment to another group.
+///
+/// Args:
+///     name: What the group is called. There is nothing to make beforehand.
+///
+/// Raises:
+///     InvalidValueError: If it can't be the name of a group.
+///
+/// Example:
+///     >>> aurum.group("sweep-3")
+#[pyfunction]
+pub(crate) fn group(py: Python<'_>, name: &str) -> PyResult<()> {
+    label(py, &[], Some(name))
+}
+
+fn label(py: Python<'_>, tags: &[String], group: Option<&str>) -> PyResult<()> {
+    if enter(py, Beginning::default())? {
+        let labelled = short(py, |session| session.with_run(|tracker| tracker.label(tags, group)));
+        settle(py, "A tag or group is not recorded", labelled)?;
+    }
+    Ok(())
+}
+
+/// Tags as Python has them. Text alone is one word, and not its letters.
+pub(crate) fn words(given: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
+    let word = |word: &Bound<'_, PyAny>| match word.cast::<PyString>() {
+        Ok(text) => Ok(text.to_string_lossy().into_owned()),
+        Err(_) => {
+            let message = format!("A tag is text, not {}", kind(word));
+            Err(invalid_value(word.py(), message, "Give strings: `aurum.tag(\"baseline\", \"paper\")`"))
+        }
+    };
+    if given.is_instance_of::<PyString>() {
+        return Ok(vec![word(given)?]);
+    }
+    given.try_iter()?.map(|item| word(&item?)).collect()
 }
 
 /// Keep a file with the experiment.
@@ -69,7 +128,7 @@ pub(crate) fn log_artifact(py: Python<'_>, artifact: &Bound<'_, PyAny>, name: Op
             (Box::new(Cursor::new(bytes)), name)
         }
     };
-    if !enter(py, None)? {
+    if !enter(py, Beginning::default())? {
         return Ok(());
     }
     let (kept, warnings) = long(py, |session| {

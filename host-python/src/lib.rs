@@ -33,7 +33,7 @@ mod _aurum {
     #[pymodule_export]
     use crate::experiment::{history, read_log, read_stored, show};
     #[pymodule_export]
-    use crate::extras::{flush, log_artifact, note};
+    use crate::extras::{flush, group, log_artifact, note, tag};
     #[pymodule_export]
     use crate::metrics::{log, register_metric, register_metrics};
     #[pymodule_export]

@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFloat, PyInt, PyString};
 
 use crate::errors::invalid_value;
-use crate::run::{enter, settle};
+use crate::run::{Beginning, enter, settle};
 use crate::session;
 
 const NOT_RECORDED: &str = "A metric is not recorded";
@@ -97,7 +97,7 @@ fn record(
         Some(metrics) => metrics.iter().map(|(name, value)| measure(&name, &value)).collect::<PyResult<Vec<_>>>()?,
         None => Vec::new(),
     };
-    if enter(py, None)? && !measurements.is_empty() {
+    if enter(py, Beginning::default())? && !measurements.is_empty() {
         let logged = session::short(py, |session| session.log(&measurements, step));
         settle(py, NOT_RECORDED, logged)?;
     }

@@ -11,7 +11,7 @@ use pyo3::types::{PyBytes, PyMemoryView};
 
 use crate::errors::{invalid_value, raise};
 use crate::metrics::kind;
-use crate::run::{enter, settle, site};
+use crate::run::{Beginning, enter, settle, site};
 use crate::session::long;
 use crate::{process, warn};
 
@@ -30,7 +30,7 @@ use crate::{process, warn};
 #[pyo3(signature = (data, name="model"))]
 pub(crate) fn save_model(py: Python<'_>, data: &Bound<'_, PyAny>, name: &str) -> PyResult<()> {
     let bytes = read_bytes("A model", data)?;
-    if !enter(py, None)? {
+    if !enter(py, Beginning::default())? {
         return Ok(());
     }
     let (saved, warnings) = long(py, |session| {
@@ -72,7 +72,7 @@ pub(crate) fn load_model<'py>(py: Python<'py>, name: &str, experiment: Option<&s
     };
     // A child's own model is its run's.
     if process::is_child() {
-        enter(py, None)?;
+        enter(py, Beginning::default())?;
     }
     let (site, script) = (site(py), process::script_name(py, &root));
     let (opened, warnings) = long(py, |session| {

@@ -9,7 +9,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyEllipsis, PyIterator, PyString, PyTuple, PyType};
 
 use crate::errors::{is_mistake, raise};
-use crate::run::{enter, settle, site};
+use crate::run::{Beginning, enter, settle, site};
 use crate::{metrics, process, session, values, warn};
 
 /// Values by name, and defaults by name (`...` where there is none). Python objects, guarded by the interpreter's lock alone:
@@ -226,7 +226,7 @@ pub(crate) fn parameters(
     current_values(py).update(resolved.as_mapping())?;
     // A child's are its run's, which has recorded them.
     if !process::is_child()
-        && enter(py, None)?
+        && enter(py, Beginning::default())?
         && let Some(resolution) = resolution
     {
         let set = resolution.and_then(|resolution| {

@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyModule, PyString};
 
 use crate::errors::{is_mistake, raise};
+use crate::extras::words;
 use crate::membership::{self, Membership};
 use crate::session::{self, Site, Standing, long, short};
 use crate::{fetch, opened, parameters, process, warn};
@@ -46,8 +47,23 @@ pub(crate) fn join(py: Python<'_>, printing: bool) -> bool {
     true
 }
 
-/// Whether a run is under way, started now where it is time to. Only what `name` asks for can be a mistake.
-pub(crate) fn enter(py: Python<'_>, name: Option<String>) -> PyResult<bool> {
+/// What a script says of a run at its beginning.
+#[derive(Debug, Default)]
+pub(crate) struct Beginning {
+    pub(crate) name: Option<String>,
+    pub(crate) group: Option<String>,
+    pub(crate) tags: Vec<String>,
+}
+
+impl Beginning {
+    /// Whether the script asked for anything: only that can be a mistake.
+    fn asks(&self) -> bool {
+        self.name.is_some() || self.group.is_some() || !self.tags.is_empty()
+    }
+}
+
+/// Whether a run is under way, started now where it is time to. Only what the script asks for can be a mistake.
+pub(crate) fn enter(py: Python<'_>, beginning: Beginning) -> PyResult<bool> {
     match short(py, |session| session.standing()) {
         Standing::Running => return Ok(true),
         Standing::GivenUp | Standing::Closed => return Ok(false),
@@ -66,10 +82,13 @@ pub(crate) fn enter(py: Python<'_>, name: Option<String>) -> PyResult<bool> {
         return Ok(false);
     };
     parameters::forget_former(py)?;
-    let named = name.is_some();
+    let asked = beginning.asks();
+    let Beginning { name, group, tags } = beginning;
     let options = RunOptions {
         name,
         parent: None,
+        group,
+        tags,
         script: process::script_name(py, &root),
         arguments: process::arguments(py),
         directory: process::directory(&root),
@@ -98,7 +117,7 @@ pub(crate) fn enter(py: Python<'_>, name: Option<String>) -> PyResult<bool> {
     match begun {
         Ok(()) => {}
         Err(failure) if standing == Standing::Running => warn::lost(py, "Not all of the run is recorded", &failure),
-        Err(failure) if named && is_mistake(failure.kind) => return Err(raise(py, &failure)),
+        Err(failure) if asked && is_mistake(failure.kind) => return Err(raise(py, &failure)),
         Err(mut failure) => {
             short(py, |session| session.give_up());
             if failure.hints.is_empty() {
@@ -124,28 +143,36 @@ pub(crate) fn settle<T>(py: Python<'_>, consequence: &str, result: Result<T, Fai
 
 /// Start recording now, under a name.
 ///
-/// Any other call starts the run too, so this is only needed to name it. In a forked child or a worker of `multiprocessing` the run is
-/// its parent's, whatever name is given.
+/// Any other call starts the run too, so this is only needed to say what it is called and where it belongs. In a forked child or a
+/// worker of `multiprocessing` the run is its parent's, whatever is given.
 ///
 /// Args:
 ///     name: A name to select the experiment by, besides its id.
+///     tags: Words to find it by, as `aurum.tag` gives it.
+///     group: What it belongs to, as `aurum.group` says.
 ///
 /// Raises:
-///     AurumError: If a run is under way already, or the name can't be one.
+///     AurumError: If a run is under way already, or the name, a tag or the group can't be one.
 ///
 /// Example:
 ///     >>> aurum.start("baseline")
 #[pyfunction]
-#[pyo3(signature = (name=None))]
-pub(crate) fn start(py: Python<'_>, name: Option<String>) -> PyResult<()> {
+#[pyo3(signature = (name=None, *, tags=None, group=None))]
+pub(crate) fn start(
+    py: Python<'_>,
+    name: Option<String>,
+    tags: Option<&Bound<'_, PyAny>>,
+    group: Option<String>,
+) -> PyResult<()> {
+    let beginning = Beginning { name, group, tags: tags.map(words).transpose()?.unwrap_or_default() };
     if process::is_child() {
-        return enter(py, None).map(drop);
+        return enter(py, Beginning::default()).map(drop);
     }
     if short(py, |session| session.standing()) == Standing::Running {
         let hint = "Call `start` before the other functions, or `end_experiment` first";
         return Err(raise(py, &Failure::new(FailureKind::Usage, "A run is under way already", hint)));
     }
-    enter(py, name).map(drop)
+    enter(py, beginning).map(drop)
 }
 
 /// End the experiment and save it as one commit under one tag.

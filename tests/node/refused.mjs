@@ -7,7 +7,7 @@ const { datasets, experiments, project, reproduction } = await import('./out/tra
 
 const calls = {
   init: () => project.init(),
-  start: () => experiments.start({ arguments: [] }),
+  start: () => experiments.start({ tags: [], arguments: [] }),
   download: () => {
     const source = { tag: 'address', val: 'https://example.org/data.csv' };
     const { failures } = datasets.add([source], { folder: '' });

@@ -78,6 +78,8 @@ pub(crate) fn options() -> RunOptions {
     RunOptions {
         name: None,
         parent: None,
+        group: None,
+        tags: Vec::new(),
         script: Some("train.py".into()),
         arguments: vec![],
         directory: Some(String::new()),

@@ -111,8 +111,8 @@ impl experiments::Guest for Component {
     }
 
     fn start(options: experiments::RunOptions) -> Result<experiments::Run, WitFailure> {
-        let experiments::RunOptions { name, parent, script, arguments, directory } = options;
-        let run = Run::start(&ports(), Options { name, parent, script, arguments, directory })?;
+        let experiments::RunOptions { name, parent, group, tags, script, arguments, directory } = options;
+        let run = Run::start(&ports(), Options { name, parent, group, tags, script, arguments, directory })?;
         Ok(experiments::Run::new(run))
     }
 
@@ -146,6 +146,10 @@ impl experiments::GuestRun for Run {
 
     fn note(&self, text: String) -> Result<(), WitFailure> {
         Ok(Run::note(self, &text)?)
+    }
+
+    fn label(&self, tags: Vec<String>, group: Option<String>) -> Result<(), WitFailure> {
+        Ok(Run::label(self, &tags, group.as_deref())?)
     }
 
     fn log_artifact(

@@ -203,6 +203,15 @@ pub enum Event<'a> {
         /// Where its bytes are.
         artifact: Artifact,
     },
+    /// Words to find the experiment by: they add to those before, and a group takes the place of a former one.
+    Labels {
+        /// Milliseconds since the start.
+        elapsed: u64,
+        /// Tags.
+        tags: Vec<String>,
+        /// What the experiment belongs to.
+        group: Option<String>,
+    },
 }
 
 const STARTED: u8 = 1;
@@ -221,6 +230,7 @@ const OUTPUT_AT: u8 = 13;
 const JOINED: u8 = 14;
 const NOTE: u8 = 15;
 const ARTIFACT: u8 = 16;
+const LABELS: u8 = 17;
 
 /// A dataset of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -260,6 +270,15 @@ struct NamedArtifact {
     artifact: Artifact,
 }
 
+#[derive(Serialize, Deserialize)]
+struct TimedLabels {
+    elapsed: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    tags: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    group: Option<String>,
+}
+
 /// What of an event in JSON says when it was.
 #[derive(Default, Deserialize)]
 struct Elapsed {
@@ -287,6 +306,7 @@ impl Event<'_> {
             Self::Joined(_) => JOINED,
             Self::Note { .. } => NOTE,
             Self::Artifact { .. } => ARTIFACT,
+            Self::Labels { .. } => LABELS,
         }
     }
 
@@ -326,6 +346,9 @@ impl Event<'_> {
             Self::Artifact { elapsed, name, artifact } => {
                 json(out, &NamedArtifact { elapsed: *elapsed, name: name.clone(), artifact: artifact.clone() });
             }
+            Self::Labels { elapsed, tags, group } => {
+                json(out, &TimedLabels { elapsed: *elapsed, tags: tags.clone(), group: group.clone() });
+            }
         }
     }
 }
@@ -360,6 +383,9 @@ impl<'a> Event<'a> {
                 name,
                 artifact,
             }),
+            LABELS => {
+                from_json(payload).map(|TimedLabels { elapsed, tags, group }| Self::Labels { elapsed, tags, group })
+            }
             _ => None,
         };
         event.ok_or_else(|| {
@@ -402,7 +428,7 @@ pub fn begin_timed(out: &mut Vec<u8>, elapsed: u64) {
 pub fn elapsed(kind: u8, payload: &[u8]) -> Option<u64> {
     match kind {
         MEASURED | OUTPUT_AT => read_varint(&mut &*payload),
-        MODEL | INPUT | JOINED | NOTE | ARTIFACT => serde_json::from_slice::<Elapsed>(payload).ok()?.elapsed,
+        MODEL | INPUT | JOINED | NOTE | ARTIFACT | LABELS => serde_json::from_slice::<Elapsed>(payload).ok()?.elapsed,
         _ => None,
     }
 }

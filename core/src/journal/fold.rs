@@ -1,6 +1,6 @@
 //! What a run's journals say so far, in memory that does not grow with their length.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::dataset::usage::Usage;
 use crate::error::Result;
@@ -10,7 +10,7 @@ use crate::journal::reader::Reader;
 use crate::metrics::{MOST_METRICS, MOST_NAME_BYTES, Statistics};
 use crate::ports::{Journal, Package};
 use crate::record::{Artifact, Input, Model};
-use crate::run::{MOST_ARTIFACTS, MOST_INPUTS, MOST_MODELS, MOST_NOTE_BYTES, MOST_NOTES, note_room};
+use crate::run::{MOST_ARTIFACTS, MOST_INPUTS, MOST_MODELS, MOST_NOTE_BYTES, MOST_NOTES, MOST_TAGS, note_room};
 
 /// The state of a run, folded from its journal, or from its journal and those of its children.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -33,7 +33,11 @@ pub struct State {
     pub notes: Vec<(u64, String)>,
     /// Bytes of the notes in a record.
     pub note_bytes: usize,
-    /// Models, artefacts, notes and loaded models that a record has no room for. One process alone is refused them at the call.
+    /// Words to find the experiment by.
+    pub tags: BTreeSet<String>,
+    /// What the experiment belongs to.
+    pub group: Option<String>,
+    /// Models, artefacts, notes, tags and loaded models that a record has no room for. One process alone is refused them at the call.
     pub more: u64,
     /// By name.
     pub datasets: BTreeMap<String, Usage>,
@@ -173,6 +177,16 @@ impl State {
                 } else {
                     self.more += 1;
                 }
+            }
+            Event::Labels { tags, group, .. } => {
+                for tag in tags {
+                    if self.tags.len() < MOST_TAGS || self.tags.contains(&tag) {
+                        self.tags.insert(tag);
+                    } else {
+                        self.more += 1;
+                    }
+                }
+                self.group = group.or_else(|| self.group.take());
             }
             Event::Datasets(datasets) => {
                 for named in datasets {

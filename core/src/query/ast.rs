@@ -93,10 +93,12 @@ pub enum Field {
     Data,
     Model,
     Tag,
+    Group,
+    Parent,
 }
 
 impl Field {
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::Id,
         Self::Name,
         Self::Status,
@@ -108,6 +110,8 @@ impl Field {
         Self::Data,
         Self::Model,
         Self::Tag,
+        Self::Group,
+        Self::Parent,
     ];
 
     pub(super) fn word(self) -> &'static str {
@@ -123,10 +127,16 @@ impl Field {
             Self::Data => "data",
             Self::Model => "model",
             Self::Tag => "tag",
+            Self::Group => "group",
+            Self::Parent => "parent",
         }
     }
 
     pub(super) fn of_word(word: &str) -> Option<Self> {
+        // As scripts and records have it: an experiment may have several.
+        if word == "tags" {
+            return Some(Self::Tag);
+        }
         Self::ALL.into_iter().find(|field| field.word() == word)
     }
 }

@@ -48,14 +48,15 @@ pub(super) fn field_text<S: Subject + ?Sized>(field: Field, subject: &S) -> Opti
         Field::Ended => subject.ended().map(time::format),
         Field::Script => subject.script().map(str::to_owned),
         Field::Problem => subject.problem().map(str::to_owned),
-        Field::Tag => Some(layout::tag(&subject.id())),
-        Field::Duration | Field::Data | Field::Model => None,
+        Field::Group => subject.group().map(str::to_owned),
+        Field::Parent => subject.parent().map(str::to_owned),
+        Field::Duration | Field::Data | Field::Model | Field::Tag => None,
     }
 }
 
 fn exists<S: Subject + ?Sized>(name: &Name, subject: &S) -> bool {
     match &name.meant {
-        Meant::Field(field @ (Field::Data | Field::Model)) => any_content(*field, subject, |_, _| true),
+        Meant::Field(field @ (Field::Data | Field::Model | Field::Tag)) => any_content(*field, subject, |_, _| true),
         Meant::Field(Field::Duration) => duration(subject).is_some(),
         Meant::Field(field) => field_text(*field, subject).is_some(),
         _ => value(name, subject).is_some(),
@@ -77,7 +78,7 @@ fn compares<S: Subject + ?Sized>(name: &Name, operator: Operator, operand: &Oper
 fn field_compares<S: Subject + ?Sized>(field: Field, operator: Operator, operand: &Operand, subject: &S) -> bool {
     let text = &*operand.text;
     match (&operand.meaning, field) {
-        (Meaning::Pattern(pattern), Field::Data | Field::Model) => {
+        (Meaning::Pattern(pattern), Field::Data | Field::Model | Field::Tag) => {
             any_content(field, subject, |name, _| pattern.matches(name))
         }
         (Meaning::Pattern(pattern), _) => field_text(field, subject).is_some_and(|text| pattern.matches(&text)),
@@ -92,14 +93,23 @@ fn field_compares<S: Subject + ?Sized>(field: Field, operator: Operator, operand
         }
         (Meaning::Status(status), _) => subject.status() == *status,
         (Meaning::Plain { .. }, Field::Id) => id::is_prefix(text) && subject.id().starts_with(text),
+        (Meaning::Plain { .. }, Field::Parent) => {
+            let id = text.strip_prefix("au/").unwrap_or(text);
+            id::is_prefix(id) && subject.parent().is_some_and(|parent| parent.starts_with(id))
+        }
+        // The experiment's own in git, or one that its script gave it.
         (Meaning::Plain { .. }, Field::Tag) => {
             let tag = layout::tag(&subject.id());
-            tag == text || text.strip_prefix("refs/tags/") == Some(&*tag) || text == &*subject.id()
+            tag == text
+                || text.strip_prefix("refs/tags/") == Some(&*tag)
+                || text == &*subject.id()
+                || any_content(field, subject, |name, _| name == text)
         }
         (Meaning::Plain { .. }, Field::Data | Field::Model) => any_content(field, subject, |name, digest| {
             name == text || digest.is_some_and(|digest| is_digest(text, digest))
         }),
         (Meaning::Plain { .. }, Field::Name) => subject.name() == Some(text),
+        (Meaning::Plain { .. }, Field::Group) => subject.group() == Some(text),
         (Meaning::Plain { .. }, Field::Script) => subject.script() == Some(text),
         (Meaning::Plain { .. }, Field::Problem) => subject.problem() == Some(text),
         (Meaning::Plain { .. }, Field::Status | Field::Started | Field::Ended | Field::Duration) => false,
@@ -109,10 +119,10 @@ fn field_compares<S: Subject + ?Sized>(field: Field, operator: Operator, operand
 fn any_content<S: Subject + ?Sized>(field: Field, subject: &S, test: impl Fn(&str, Option<&str>) -> bool) -> bool {
     let mut found = false;
     let mut visit = |name: &str, digest: Option<&str>| found |= test(name, digest);
-    if field == Field::Model {
-        subject.each_model(&mut visit);
-    } else {
-        subject.each_dataset(&mut visit);
+    match field {
+        Field::Model => subject.each_model(&mut visit),
+        Field::Tag => subject.each_tag(&mut |tag| visit(tag, None)),
+        _ => subject.each_dataset(&mut visit),
     }
     found
 }

@@ -267,7 +267,9 @@ impl Parser {
                     | Field::Problem
                     | Field::Data
                     | Field::Model
-                    | Field::Tag => "name = base",
+                    | Field::Tag
+                    | Field::Group
+                    | Field::Parent => "name = base",
                 };
                 Err(Fault::new(format!("`{word}` by itself is neither true nor false"), name.at)
                     .hint(format!("Compare it, as in `{example}`, or ask whether there is one: `exists {word}`")))
@@ -365,6 +367,8 @@ impl Parser {
             | Field::Data
             | Field::Model
             | Field::Tag
+            | Field::Group
+            | Field::Parent
                 if operator.is_order() =>
             {
                 Err(Fault::new(format!("`{name}` is neither less nor more than anything"), name.at.start..at.end)
@@ -382,9 +386,15 @@ impl Parser {
                     Fault::new(format!("`{excerpt}` is no status"), at).hint(hint)
                 })
             }
-            Field::Id | Field::Name | Field::Script | Field::Problem | Field::Data | Field::Model | Field::Tag => {
-                plain(name, operator, text, quoted, at)
-            }
+            Field::Id
+            | Field::Name
+            | Field::Script
+            | Field::Problem
+            | Field::Data
+            | Field::Model
+            | Field::Tag
+            | Field::Group
+            | Field::Parent => plain(name, operator, text, quoted, at),
         }
     }
 

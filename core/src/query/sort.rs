@@ -35,7 +35,7 @@ impl Sort {
     fn read(text: &str) -> Result<Self, Fault> {
         let descending = text.starts_with('-');
         let name = parser::lone_name(text, usize::from(descending))?;
-        if let Meant::Field(field @ (Field::Data | Field::Model)) = name.meant {
+        if let Meant::Field(field @ (Field::Data | Field::Model | Field::Tag)) = name.meant {
             return Err(Fault::new(
                 format!("An experiment may have several: there is no order by `{}`", field.word()),
                 name.at,

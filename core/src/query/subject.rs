@@ -88,6 +88,12 @@ pub trait Subject {
     fn id(&self) -> Cow<'_, str>;
     /// A name given by the user.
     fn name(&self) -> Option<&str>;
+    /// The id of the experiment that it is a part of.
+    fn parent(&self) -> Option<&str>;
+    /// What it belongs to, together with others.
+    fn group(&self) -> Option<&str>;
+    /// Words given by the user to find it by.
+    fn each_tag(&self, visit: &mut dyn FnMut(&str));
     /// How it stands.
     fn status(&self) -> Status;
     /// Milliseconds since 1970.

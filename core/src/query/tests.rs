@@ -25,6 +25,9 @@ struct Run {
     metrics: BTreeMap<String, Number>,
     parameters: BTreeMap<String, Value>,
     data: Vec<(String, String)>,
+    parent: Option<String>,
+    group: Option<String>,
+    tags: Vec<String>,
 }
 
 fn run() -> Run {
@@ -38,6 +41,9 @@ fn run() -> Run {
         metrics: BTreeMap::new(),
         parameters: BTreeMap::new(),
         data: Vec::new(),
+        parent: None,
+        group: None,
+        tags: Vec::new(),
     }
 }
 
@@ -73,6 +79,18 @@ impl Subject for Run {
 
     fn name(&self) -> Option<&str> {
         self.name.as_deref()
+    }
+
+    fn parent(&self) -> Option<&str> {
+        self.parent.as_deref()
+    }
+
+    fn group(&self) -> Option<&str> {
+        self.group.as_deref()
+    }
+
+    fn each_tag(&self, visit: &mut dyn FnMut(&str)) {
+        self.tags.iter().for_each(|tag| visit(tag));
     }
 
     fn status(&self) -> Status {
@@ -117,6 +135,40 @@ fn all_hold(run: &Run, conditions: &[&str]) {
     for condition in conditions {
         assert!(holds(condition, run), "{condition}");
         assert!(!holds(&format!("not ({condition})"), run), "not {condition}");
+    }
+}
+
+#[test]
+fn tags_groups_and_parents_are_compared_as_text() {
+    let parent = "280459c5-b183-462d-b89e-e53019f81c88";
+    let mut labelled = run();
+    labelled.tags = vec!["baseline".into(), "paper 2".into()];
+    (labelled.group, labelled.parent) = (Some("sweep".into()), Some(parent.into()));
+    all_hold(
+        &labelled,
+        &[
+            "tag = baseline",
+            "tags = \"paper 2\"",
+            "tag in (other, baseline)",
+            "tag ~ BASE",
+            "tag != other",
+            "exists tags",
+            "tag = au/acfdf6cd-1f1a-4929-b036-7b0a5399b0c6",
+            "group = sweep",
+            "group != swee",
+            "group ~ sw*",
+            "exists group",
+            "parent = 2804",
+            "parent = au/280459c5-b183-462d-b89e-e53019f81c88",
+            "parent != acfd",
+            "exists parent",
+        ],
+    );
+    all_hold(&run(), &["not exists tag", "not exists group", "not exists parent", "tag != baseline", "group != sweep"]);
+    assert_eq!(read("tags = x").to_string(), "tag = x");
+    for (text, place) in [("tag < x", "tag < x"), ("group", "group")] {
+        let fault = parse(text, None).unwrap_err();
+        assert!(fault.message.contains(text.split(' ').next().unwrap()), "{place}: {fault}");
     }
 }
 

@@ -30,6 +30,7 @@ const PARAMETER: char = 'p';
 const METRIC: char = 'm';
 const DATASET: char = 'd';
 const MODEL: char = 'w';
+const TAG: char = 't';
 
 /// One experiment's row of a segment.
 #[derive(Clone, Copy)]
@@ -109,6 +110,9 @@ impl<'a> Summary<'a> {
         let mut row = Row {
             id: self.id().to_string(),
             name: self.text("name").map(str::to_owned),
+            parent: self.text("parent").map(str::to_owned),
+            group: self.text("group").map(str::to_owned),
+            tags: BTreeSet::new(),
             status: self.status()?,
             started: time("started")?,
             ended: time("ended"),
@@ -124,10 +128,11 @@ impl<'a> Summary<'a> {
         row.duration = Row::duration(&row.started, row.ended.as_deref());
         for (kind, name, cell) in self.segment.cells(self.row) {
             match kind {
-                PARAMETER => row.parameters.insert(name.to_owned(), cell.to_json()),
-                METRIC => row.metrics.insert(name.to_owned(), cell.to_json()),
-                _ => None,
-            };
+                PARAMETER => drop(row.parameters.insert(name.to_owned(), cell.to_json())),
+                METRIC => drop(row.metrics.insert(name.to_owned(), cell.to_json())),
+                TAG => drop(row.tags.insert(name.to_owned())),
+                _ => {}
+            }
         }
         Some(row)
     }
@@ -148,6 +153,7 @@ fn cells(record: &Record) -> Vec<(char, &str, Cell<'_>)> {
     let texts = [
         ("name", &record.name),
         ("parent", &record.parent),
+        ("group", &record.group),
         ("script", &record.code.script),
         ("problem", &record.problem),
     ];
@@ -158,6 +164,7 @@ fn cells(record: &Record) -> Vec<(char, &str, Cell<'_>)> {
     }
     cells.extend(record.parameters.iter().map(|(name, set)| (PARAMETER, name.as_str(), Cell::of_json(&set.value))));
     cells.extend(record.metrics.iter().map(|(name, metric)| (METRIC, name.as_str(), Cell::of_number(&metric.last))));
+    cells.extend(record.tags.iter().map(|tag| (TAG, tag.as_str(), Cell::Null)));
     // Data that was missing, the run did not have.
     let had = record.datasets.iter().filter(|(_, usage)| usage.state != DataState::Missing);
     cells.extend(

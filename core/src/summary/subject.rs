@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Cell, DATASET, METRIC, MODEL, PARAMETER, Summary};
+use super::{Cell, DATASET, METRIC, MODEL, PARAMETER, Summary, TAG};
 use crate::metrics::Number;
 use crate::query::subject::Naming;
 use crate::query::{Scalar, Subject};
@@ -48,6 +48,22 @@ impl Subject for Summary<'_> {
 
     fn name(&self) -> Option<&str> {
         self.text("name")
+    }
+
+    fn parent(&self) -> Option<&str> {
+        self.text("parent")
+    }
+
+    fn group(&self) -> Option<&str> {
+        self.text("group")
+    }
+
+    fn each_tag(&self, visit: &mut dyn FnMut(&str)) {
+        for (kind, name, _) in self.segment.cells(self.row) {
+            if kind == TAG {
+                visit(name);
+            }
+        }
     }
 
     fn status(&self) -> Status {

@@ -18,7 +18,7 @@ use crate::ports::Ports;
 use crate::{id, layout, records};
 
 /// Of the cached bytes and of what is derived from records: another version's are read again.
-const VERSION: &str = concat!("3 ", env!("CARGO_PKG_VERSION"));
+const VERSION: &str = concat!("4 ", env!("CARGO_PKG_VERSION"));
 const MANIFEST: &str = "manifest";
 /// Bytes of segments that are held at once: those of about a million experiments.
 const MOST_BYTES: usize = 160 << 20;

@@ -18,8 +18,16 @@ use crate::{catalogue, history, layout};
 /// One experiment, with parameters of many kinds and not the same ones each time. Answers its id and its commit.
 fn experiment(world: &World, seed: u64) -> (String, String) {
     let odd = [json!(null), json!([1, {"a": 2.5}]), json!("é\n"), json!(seed), json!(-0.5), json!({"$float": "NaN"})];
-    let run =
-        Run::start(&world.ports(), Options { name: Some(format!("n{}", seed % 3)), ..Options::default() }).unwrap();
+    let run = Run::start(
+        &world.ports(),
+        Options {
+            name: Some(format!("n{}", seed % 3)),
+            group: seed.is_multiple_of(2).then(|| format!("g{}", seed % 5)),
+            tags: (0..seed % 3).map(|tag| format!("t{tag}")).collect(),
+            ..Options::default()
+        },
+    )
+    .unwrap();
     let set = |name: &str, value| Parameter { name: name.into(), value, source: Source::Code };
     run.set_parameters(&[
         set("lr", json!(seed)),

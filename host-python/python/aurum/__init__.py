@@ -18,6 +18,7 @@ from ._aurum import (
     dataset,
     end_experiment,
     flush,
+    group,
     load_model,
     log,
     log_artifact,
@@ -28,6 +29,7 @@ from ._aurum import (
     register_metrics,
     save_model,
     start,
+    tag,
     use_datasets,
 )
 from ._aurum import __version__ as __version__
@@ -65,6 +67,7 @@ __all__ = [
     "experiment",
     "experiments",
     "flush",
+    "group",
     "load_model",
     "load_weights",
     "log",
@@ -80,6 +83,7 @@ __all__ = [
     "save_model",
     "save_weights",
     "start",
+    "tag",
     "use_datasets",
 ]
 

@@ -5,6 +5,7 @@ from ._aurum import __version__ as __version__
 from ._aurum import dataset as dataset
 from ._aurum import end_experiment as end_experiment
 from ._aurum import flush as flush
+from ._aurum import group as group
 from ._aurum import load_model as load_model
 from ._aurum import log as log
 from ._aurum import log_artifact as log_artifact
@@ -15,6 +16,7 @@ from ._aurum import register_metric as register_metric
 from ._aurum import register_metrics as register_metrics
 from ._aurum import save_model as save_model
 from ._aurum import start as start
+from ._aurum import tag as tag
 from ._aurum import use_datasets as use_datasets
 from ._errors import AmbiguousExperimentError as AmbiguousExperimentError
 from ._errors import AurumError as AurumError
@@ -56,6 +58,7 @@ __all__ = [
     "experiment",
     "experiments",
     "flush",
+    "group",
     "load_model",
     "load_weights",
     "log",
@@ -71,6 +74,7 @@ __all__ = [
     "save_model",
     "save_weights",
     "start",
+    "tag",
     "use_datasets",
 ]
 

@@ -9,7 +9,7 @@ Point.__doc__ = "One value of a metric: its step, the value, and the seconds sin
 Point.__module__ = "aurum"
 
 #: What a record says of an experiment that a row does not.
-_ROW = ("id", "name", "status", "started", "ended", "duration", "script", "problem")
+_ROW = ("id", "name", "group", "parent", "status", "started", "ended", "duration", "script", "problem")
 
 
 def experiment(selector="@"):
@@ -65,6 +65,9 @@ class Experiment:
     Attributes:
         id: A UUID.
         name: What `aurum.start` named it, else None.
+        group: What it belongs to, as `aurum.group` said, else None.
+        parent: The id of the experiment that it is a part of, else None.
+        tags: The words that `aurum.tag` gave it, sorted.
         status: `finished`, `failed`, `interrupted`, `killed`, `running` or `lost`.
         started: When it began, a `datetime` in UTC.
         ended: When it ended; None while it runs.
@@ -75,7 +78,7 @@ class Experiment:
         metrics: The last values by name.
     """
 
-    __slots__ = (*_ROW, "parameters", "metrics", "_record")
+    __slots__ = (*_ROW, "tags", "parameters", "metrics", "_record")
 
     def __init__(self, row=None, record=None):
         self._record = record
@@ -83,6 +86,7 @@ class Experiment:
             row = _row(record)
         for name in _ROW:
             setattr(self, name, row.get(name))
+        self.tags = row.get("tags", [])
         self.started, self.ended = _moment(self.started), _moment(self.ended)
         self.parameters, self.metrics = row["parameters"], row["metrics"]
 
@@ -146,6 +150,14 @@ class Experiment:
         if metric not in values:
             raise KeyError(f"{metric!r}: the experiment {self.id[:8]} has the metrics {', '.join(self.metrics) or 'none'}")
         return values[metric]
+
+    def children(self):
+        """The experiments that are a part of it: those that it started, in its blocks or as scripts of their own.
+
+        Returns:
+            `Experiments`, oldest first.
+        """
+        return experiments(where=f"parent = {self.id}")
 
     def log(self):
         """What it printed, both streams as they came; of a progress bar the last state.
@@ -232,7 +244,7 @@ class Experiments(tuple):
         """A table with a row for each experiment.
 
         Returns:
-            A `pandas.DataFrame` indexed by id, with the columns `name`, `status`, `started`, `ended`, `duration`, `script`, `problem`, then
+            A `pandas.DataFrame` indexed by id, with the columns `name`, `group`, `parent`, `status`, `started`, `ended`, `duration`, `script`, `problem`, `tags`, then
             `parameters.<name>` and `metrics.<name>` for each name.
 
         Raises:
@@ -242,9 +254,9 @@ class Experiments(tuple):
 
         names = self._names()
         rows = [
-            [getattr(one, name) for name in _ROW] + [getattr(one, kind).get(name) for kind, name in names] for one in self
+            [*(getattr(one, name) for name in _ROW), one.tags] + [getattr(one, kind).get(name) for kind, name in names] for one in self
         ]
-        columns = [*_ROW, *(f"{kind}.{name}" for kind, name in names)]
+        columns = [*_ROW, "tags", *(f"{kind}.{name}" for kind, name in names)]
         return pandas.DataFrame(rows, columns=columns).set_index("id")
 
     def _names(self):

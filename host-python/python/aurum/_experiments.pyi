@@ -10,12 +10,15 @@ class Point(NamedTuple):
 class Experiment:
     id: str
     name: str | None
+    group: str | None
+    parent: str | None
     status: str
     started: datetime
     ended: datetime | None
     duration: float | None
     script: str | None
     problem: str | None
+    tags: list[str]
     parameters: dict[str, Any]
     metrics: dict[str, float]
     def __init__(self, row: Mapping[str, Any] | None = None, record: Mapping[str, Any] | None = None) -> None: ...
@@ -37,6 +40,7 @@ class Experiment:
     def history(self, metric: None = None) -> dict[str, list[Point]]: ...
     @overload
     def history(self, metric: str) -> list[Point]: ...
+    def children(self) -> Experiments: ...
     def log(self) -> str: ...
     def model(self, name: str = "model") -> bytes: ...
     def artifact(self, name: str) -> bytes: ...

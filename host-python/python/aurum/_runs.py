@@ -3,7 +3,7 @@
 from . import _aurum
 
 
-def run(name=None):
+def run(name=None, *, tags=None, group=None):
     """Record a block of code as an experiment of its own, or each call of a function.
 
     Whatever ends the block ends the experiment: without an exception it is `finished`, with one `failed`, with the traceback, and with
@@ -11,12 +11,14 @@ def run(name=None):
 
     Args:
         name: A name to select the experiment by, besides its id. A function's own name without it.
+        tags: Words to find it by, as `aurum.tag` gives it.
+        group: What it belongs to, as `aurum.group` says.
 
     Returns:
         A context manager and decorator. What it gives to `as` has the experiment's `id`, and `experiment()` to read it.
 
     Raises:
-        AurumError: At the block's beginning, if a run is under way already, or the name can't be one.
+        AurumError: At the block's beginning, if a run is under way already, or the name, a tag or the group can't be one.
 
     Example:
         >>> for rate in (0.1, 0.01):
@@ -29,7 +31,7 @@ def run(name=None):
     """
     if callable(name):
         return Run(None)(name)
-    return Run(name)
+    return Run(name, tags, group)
 
 
 class Run:
@@ -37,16 +39,19 @@ class Run:
 
     Attributes:
         name: The name that it was given, else None.
+        tags: The tags that it was given, a tuple.
+        group: The group that it was given, else None.
         id: The experiment's id; None before it begins, and where nothing is recorded.
     """
 
-    __slots__ = ("name", "id")
+    __slots__ = ("name", "tags", "group", "id")
 
-    def __init__(self, name):
-        self.name, self.id = name, None
+    def __init__(self, name, tags=None, group=None):
+        self.name, self.group, self.id = name, group, None
+        self.tags = (tags,) if isinstance(tags, str) else tuple(tags or ())
 
     def __enter__(self):
-        _aurum.start(self.name)
+        _aurum.start(self.name, tags=self.tags, group=self.group)
         self.id = _aurum.run_id()
         return self
 
@@ -63,13 +68,13 @@ class Run:
 
             @wraps(function)
             async def recorded(*args, **kwargs):
-                with Run(name):
+                with Run(name, self.tags, self.group):
                     return await function(*args, **kwargs)
         else:
 
             @wraps(function)
             def recorded(*args, **kwargs):
-                with Run(name):
+                with Run(name, self.tags, self.group):
                     return function(*args, **kwargs)
 
         return recorded

@@ -32,6 +32,10 @@ pub(crate) struct Row {
     pub(crate) id: String,
     #[serde(default)]
     pub(crate) name: Option<String>,
+    #[serde(default)]
+    pub(crate) group: Option<String>,
+    #[serde(default)]
+    pub(crate) tags: Vec<String>,
     pub(crate) status: String,
     pub(crate) started: String,
     #[serde(default)]

@@ -14,7 +14,7 @@ use super::{Row, SHORT};
 /// Room for a cell; longer texts are cut.
 const WIDEST: usize = 40;
 /// The columns that each table may have. A parameter or metric named like one of them is told apart.
-const FIXED: [&str; 5] = ["id", "name", "status", "started", "duration"];
+const FIXED: [&str; 7] = ["id", "name", "group", "tags", "status", "started", "duration"];
 
 /// What of the rows to show.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,6 +40,14 @@ fn columns(rows: &[Row], all: bool) -> Vec<Column> {
     if rows.iter().any(|row| row.name.is_some()) {
         let name = |row: &Row| row.name.as_deref().map(Cell::text);
         columns.push(Column::new("name", rows.iter().map(name)));
+    }
+    if rows.iter().any(|row| row.group.is_some()) {
+        let group = |row: &Row| row.group.as_deref().map(Cell::text);
+        columns.push(Column::new("group", rows.iter().map(group)));
+    }
+    if rows.iter().any(|row| !row.tags.is_empty()) {
+        let tags = |row: &Row| (!row.tags.is_empty()).then(|| Cell::text(row.tags.join(", ")));
+        columns.push(Column::new("tags", rows.iter().map(tags)));
     }
     columns.push(Column::new("status", rows.iter().map(|row| Some(status(&row.status)))));
     columns.push(Column::new("started (UTC)", rows.iter().map(|row| Some(Cell::text(minute(&row.started))))));

@@ -19,6 +19,10 @@ pub(crate) struct Record {
     name: Option<String>,
     #[serde(default)]
     parent: Option<String>,
+    #[serde(default)]
+    group: Option<String>,
+    #[serde(default)]
+    tags: Vec<String>,
     status: String,
     #[serde(default)]
     problem: Option<String>,

@@ -35,6 +35,8 @@ impl Record {
         facts.add("experiment", &self.id);
         facts.add_some("name", self.name.as_ref());
         facts.add_some("part of", self.parent.as_ref());
+        facts.add_some("group", self.group.as_ref());
+        facts.add_some("tags", (!self.tags.is_empty()).then(|| self.tags.join(", ")));
         facts.add_styled("status", &self.status, style::status(&self.status));
         facts.add_some("problem", self.problem.as_ref());
         facts.add("started", second(&self.started));
