@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use crate::catalogue;
 use crate::completion::{self, Finished};
 use crate::dataset::usage::{self, Usage};
 use crate::dataset::watch::Watch;
@@ -144,7 +145,7 @@ impl Run {
         let started = Started {
             id: id.to_owned(),
             name: options.name,
-            parent: options.parent,
+            parent: options.parent.filter(|parent| is_there(ports, parent)),
             time: ports.clock.now(),
             offset_minutes: ports.clock.offset_minutes(),
             identity: (identity.name, identity.email),
@@ -628,6 +629,15 @@ impl Run {
         Err(Failure::new(FailureKind::Usage, format!("The experiment `{}` has ended", self.id))
             .hint("Log before `end_experiment()`"))
     }
+}
+
+/// Whether there is an experiment of this id here, saved or not. What a run is said to be a part of comes from its environment, which may
+/// be another project's: that is no reason not to record it.
+fn is_there(ports: &Ports, id: &str) -> bool {
+    let is_tagged = || catalogue::reference(ports, &format!("{}{id}", layout::TAGS)).is_ok_and(|tag| tag.is_some());
+    let is_archived = || catalogue::saved(ports).is_ok_and(|saved| saved.iter().any(|saved| saved.id == id));
+    let is_running = || ports.journal.parts(id).is_ok_and(|parts| !parts.is_empty());
+    id::is_id(id) && (is_running() || is_tagged() || is_archived())
 }
 
 /// The working tree as git's, kept alive by a reference. What a `git gc` removed before there was one is written again.

@@ -5,6 +5,7 @@
 
 #![warn(missing_docs)]
 
+mod block;
 mod data;
 mod errors;
 mod experiment;
@@ -20,6 +21,7 @@ mod parameters;
 mod process;
 mod query;
 mod run;
+mod scope;
 mod session;
 mod values;
 mod warn;
@@ -28,6 +30,8 @@ use pyo3::prelude::*;
 
 #[pymodule(gil_used = true)]
 mod _aurum {
+    #[pymodule_export]
+    use crate::block::{enter_block, leave_block};
     #[pymodule_export]
     use crate::data::{dataset, use_datasets};
     #[pymodule_export]
@@ -43,7 +47,7 @@ mod _aurum {
     #[pymodule_export]
     use crate::query::metrics;
     #[pymodule_export]
-    use crate::run::{after_fork, at_exit, before_fork, begin, end, end_experiment, output, run_id, start, terminated};
+    use crate::run::{after_fork, at_exit, before_fork, begin, end_experiment, output, run_id, start, terminated};
 
     /// The version of the package and of the `au` beside it.
     #[pymodule_export]

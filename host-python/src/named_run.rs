@@ -1,4 +1,4 @@
-//! How the variable `AURUM_RUN` names a run to the workers of a process.
+//! How the variable `AURUM_WORKERS` names a run to the workers of a process.
 
 use std::path::PathBuf;
 

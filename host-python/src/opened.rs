@@ -20,7 +20,7 @@ use pyo3::types::{PyBytes, PyString, PyTuple};
 
 use crate::run::join;
 use crate::session::{Standing, long, short};
-use crate::{process, warn};
+use crate::{process, scope, warn};
 
 /// Folders that are remembered. A script that opens files in more of them has each looked up again.
 const MOST_FOLDERS: usize = 4096;
@@ -43,13 +43,13 @@ struct Watched {
     places: HashMap<PathBuf, usize>,
     /// What is in a folder, by the text that it was named by.
     folders: HashMap<Vec<u8>, Folder>,
-    opened: Vec<Opened>,
+    /// By dataset, and by the number of the run.
+    opened: HashMap<(usize, u32), Opened>,
 }
 
 /// How far the news of a dataset has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Opened {
-    No,
     /// By the script, and nothing has it yet.
     Seen,
     /// The run under way has it.
@@ -68,10 +68,9 @@ enum Folder {
 
 impl Watched {
     fn new(root: &Path, datasets: Vec<(String, PathBuf)>) -> Self {
-        let opened = vec![Opened::No; datasets.len()];
         let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
         let names = Vec::with_capacity(datasets.len());
-        let mut watched = Self { root, names, places: HashMap::new(), folders: HashMap::new(), opened };
+        let mut watched = Self { root, names, places: HashMap::new(), folders: HashMap::new(), opened: HashMap::new() };
         for (at, (name, place)) in datasets.into_iter().enumerate() {
             watched.names.push(name);
             // What is missing may be brought back later: its folder may be there.
@@ -150,9 +149,9 @@ pub(crate) fn watch(py: Python<'_>, root: &Path) {
     {
         let mut watched = watched();
         if let Some(former) = &*watched {
-            for (name, opened) in former.names.iter().zip(&former.opened) {
-                if let Some(at) = new.names.iter().position(|known| known == name) {
-                    new.opened[at] = *opened;
+            for ((at, number), opened) in &former.opened {
+                if let Some(at) = new.names.iter().position(|known| *known == former.names[*at]) {
+                    new.opened.insert((at, *number), *opened);
                 }
             }
         }
@@ -169,24 +168,25 @@ fn hook(py: Python<'_>) -> PyResult<()> {
     py.import("sys")?.call_method1("addaudithook", (audit,)).map(drop)
 }
 
-/// The datasets that were opened and that no run has yet; the run that is under way has them now.
-pub(crate) fn take() -> Vec<String> {
+/// The datasets that were opened in a run and that it does not have yet; it has them now.
+fn take(number: u32) -> Vec<String> {
     let mut watched = watched();
-    let Some(watched) = &mut *watched else { return Vec::new() };
+    let Some(Watched { names, opened, .. }) = &mut *watched else { return Vec::new() };
     let mut taken = Vec::new();
-    for (name, opened) in watched.names.iter().zip(&mut watched.opened) {
-        if *opened == Opened::Seen {
+    for ((at, run), opened) in opened {
+        if *run == number && *opened == Opened::Seen {
             *opened = Opened::Told;
-            taken.push(name.clone());
+            taken.push(names[*at].clone());
         }
     }
+    taken.sort();
     taken
 }
 
 /// The run has ended: what the next one opens is its own.
-pub(crate) fn forget() {
+pub(crate) fn forget(number: u32) {
     if let Some(watched) = &mut *watched() {
-        watched.opened.fill(Opened::No);
+        watched.opened.retain(|(_, run), _| *run != number);
     }
 }
 
@@ -223,16 +223,18 @@ fn open(arguments: &Bound<'_, PyAny>) {
 
 /// Whether this is news of a dataset. What is opened to be written alone is not used.
 fn see(path: &[u8], arguments: &Bound<'_, PyTuple>) -> bool {
+    let Some(at) = watched().as_mut().and_then(|watched| watched.find(path)) else { return false };
+    // Which run this is asks Python, which a lock of ours must not be held at.
+    let run = scope::current(arguments.py());
     let mut watched = watched();
     let Some(watched) = &mut *watched else { return false };
-    let Some(at) = watched.find(path) else { return false };
-    if watched.opened[at] != Opened::No {
+    if at >= watched.names.len() || watched.opened.contains_key(&(at, run)) {
         return false;
     }
     let flags = arguments.get_borrowed_item(2).ok().and_then(|flags| flags.extract::<i64>().ok());
     let is_read = flags.is_none_or(|flags| flags & ACCESS != WRITE_ONLY);
     if is_read && Path::new(OsStr::from_bytes(path)).exists() {
-        watched.opened[at] = Opened::Seen;
+        watched.opened.insert((at, run), Opened::Seen);
         return true;
     }
     false
@@ -250,7 +252,7 @@ fn tell(py: Python<'_>) {
 
 /// Hands what was opened to the run under way.
 pub(crate) fn flush(py: Python<'_>) {
-    let names = take();
+    let names = take(scope::current(py));
     if names.is_empty() {
         return;
     }

@@ -10,7 +10,7 @@ use pyo3::types::{PyDict, PyEllipsis, PyIterator, PyString, PyTuple, PyType};
 
 use crate::errors::{is_mistake, raise};
 use crate::run::{Beginning, enter, settle, site};
-use crate::{metrics, process, session, values, warn};
+use crate::{metrics, process, scope, session, values, warn};
 
 /// Values by name, and defaults by name (`...` where there is none). Python objects, guarded by the interpreter's lock alone:
 /// forked children read them.
@@ -23,12 +23,45 @@ static FORMER: AtomicBool = AtomicBool::new(false);
 /// Whether names that are not declared may pass. Allowed once, they are known to every later call.
 static LENIENT: AtomicBool = AtomicBool::new(false);
 
-fn current_values(py: Python<'_>) -> &Bound<'_, PyDict> {
-    VALUES.get_or_init(py, || PyDict::new(py).unbind()).bind(py)
+/// Those of blocks: pairs of both by the blocks' numbers.
+static OF_BLOCKS: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
+
+fn current_values(py: Python<'_>) -> Bound<'_, PyDict> {
+    of(py, scope::current(py)).0
 }
 
-fn defaults(py: Python<'_>) -> &Bound<'_, PyDict> {
-    DEFAULTS.get_or_init(py, || PyDict::new(py).unbind()).bind(py)
+fn defaults(py: Python<'_>) -> Bound<'_, PyDict> {
+    of(py, scope::current(py)).1
+}
+
+/// Values and defaults of the run of this number.
+fn of(py: Python<'_>, number: u32) -> (Bound<'_, PyDict>, Bound<'_, PyDict>) {
+    let of_block = || OF_BLOCKS.get(py)?.bind(py).get_item(number).ok()??.extract().ok();
+    let shared =
+        |dict: &'static PyOnceLock<Py<PyDict>>| dict.get_or_init(py, || PyDict::new(py).unbind()).bind(py).clone();
+    let of_block = if number == scope::SHARED { None } else { of_block() };
+    of_block.unwrap_or_else(|| (shared(&VALUES), shared(&DEFAULTS)))
+}
+
+/// A block begins: it has those of the run that it is begun in.
+pub(crate) fn open(py: Python<'_>, number: u32, outer: u32) -> PyResult<()> {
+    let is_former = outer == scope::SHARED && FORMER.load(Ordering::Relaxed);
+    let (values, defaults) = match is_former {
+        true => (PyDict::new(py), PyDict::new(py)),
+        false => {
+            let (values, defaults) = of(py, outer);
+            (values.copy()?, defaults.copy()?)
+        }
+    };
+    OF_BLOCKS.get_or_init(py, || PyDict::new(py).unbind()).bind(py).set_item(number, (values, defaults))
+}
+
+/// The block has ended.
+pub(crate) fn close(py: Python<'_>, number: u32) {
+    if let Some(of_blocks) = OF_BLOCKS.get(py) {
+        // It is there, or it never was.
+        let _ = of_blocks.bind(py).del_item(number);
+    }
 }
 
 /// The experiment has ended.
@@ -40,8 +73,9 @@ pub(crate) fn mark_former() {
 pub(crate) fn forget_former(py: Python<'_>) -> PyResult<()> {
     if FORMER.swap(false, Ordering::Relaxed) {
         LENIENT.store(false, Ordering::Relaxed);
-        current_values(py).clear();
-        defaults(py).clear();
+        let (values, defaults) = of(py, scope::SHARED);
+        values.clear();
+        defaults.clear();
     }
     Ok(())
 }
@@ -52,64 +86,71 @@ pub(crate) fn forget_former(py: Python<'_>) -> PyResult<()> {
 ///     >>> aurum.params["a"], aurum.params.a
 ///     (0.01, 0.01)
 #[pyclass(frozen, mapping, module = "aurum")]
-pub(crate) struct Parameters(Py<PyDict>);
+pub(crate) struct Parameters(Option<Py<PyDict>>);
+
+impl Parameters {
+    /// The values; where none are held, those of the run under way.
+    fn held<'py>(&self, py: Python<'py>) -> Bound<'py, PyDict> {
+        self.0.as_ref().map_or_else(|| current_values(py), |held| held.bind(py).clone())
+    }
+}
 
 #[pymethods]
 impl Parameters {
     fn __getitem__<'py>(&self, py: Python<'py>, name: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.bind(py).get_item(name)?.ok_or_else(|| PyKeyError::new_err(name.clone().unbind()))
+        self.held(py).get_item(name)?.ok_or_else(|| PyKeyError::new_err(name.clone().unbind()))
     }
 
     fn __getattr__<'py>(&self, py: Python<'py>, name: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
-        read(self.0.bind(py), name)
+        read(&self.held(py), name)
     }
 
     fn __len__(&self, py: Python<'_>) -> usize {
-        self.0.bind(py).len()
+        self.held(py).len()
     }
 
     fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
-        self.0.bind(py).try_iter()
+        self.held(py).try_iter()
     }
 
     fn __contains__(&self, py: Python<'_>, name: &Bound<'_, PyAny>) -> PyResult<bool> {
-        self.0.bind(py).contains(name)
+        self.held(py).contains(name)
     }
 
     fn __eq__<'py>(&self, py: Python<'py>, other: &Bound<'py, PyAny>) -> PyResult<bool> {
         match other.cast::<Self>() {
-            Ok(other) => self.0.bind(py).eq(&other.get().0),
-            Err(_) => self.0.bind(py).eq(other),
+            Ok(other) => self.held(py).eq(other.get().held(py)),
+            Err(_) => self.held(py).eq(other),
         }
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        Ok(format!("Parameters({})", self.0.bind(py).repr()?.to_string_lossy()))
+        Ok(format!("Parameters({})", self.held(py).repr()?.to_string_lossy()))
     }
 
     fn __dir__(&self, py: Python<'_>) -> PyResult<Vec<Py<PyAny>>> {
         let methods = ["get", "items", "keys", "values"].map(|name| PyString::new(py, name).into_any().unbind());
-        Ok(methods.into_iter().chain(self.0.bind(py).keys().iter().map(Bound::unbind)).collect())
+        Ok(methods.into_iter().chain(self.held(py).keys().iter().map(Bound::unbind)).collect())
     }
 
     /// A plain dict: what was pickled or copied can be read without `aurum`.
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyType>, (Bound<'py, PyDict>,))> {
-        Ok((py.get_type::<PyDict>(), (self.0.bind(py).copy()?,)))
+        Ok((py.get_type::<PyDict>(), (self.held(py).copy()?,)))
     }
 
     /// The names.
     fn keys<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.bind(py).call_method0("keys")
+        self.held(py).call_method0("keys")
     }
 
     /// The values.
     fn values<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.bind(py).call_method0("values")
+        self.held(py).call_method0("values")
     }
 
     /// Pairs of names and values.
     fn items<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.0.bind(py).call_method0("items")
+        self.held(py).call_method0("items")
     }
 
     /// The value of a name, else the default.
@@ -120,20 +161,20 @@ impl Parameters {
         name: &Bound<'py, PyAny>,
         default: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        Ok(self.0.bind(py).get_item(name)?.or(default))
+        Ok(self.held(py).get_item(name)?.or(default))
     }
 }
 
 /// The parameters of the experiment under way; the package makes `aurum.params` of it.
 #[pyfunction]
-pub(crate) fn params(py: Python<'_>) -> Parameters {
-    Parameters(current_values(py).clone().unbind())
+pub(crate) fn params() -> Parameters {
+    Parameters(None)
 }
 
 /// A parameter by its name; the package's `__getattr__`.
 #[pyfunction]
 pub(crate) fn parameter<'py>(py: Python<'py>, name: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
-    read(current_values(py), name)
+    read(&current_values(py), name)
 }
 
 fn read<'py>(values: &Bound<'py, PyDict>, name: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
@@ -185,7 +226,9 @@ pub(crate) fn parameters(
     unsafe_parameter_checking: bool,
     declared: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<Parameters> {
-    forget_former(py)?;
+    if scope::current(py) == scope::SHARED {
+        forget_former(py)?;
+    }
     let known = merge(py, names, declared)?;
     let resolved = PyDict::new(py);
     let mut resolution = match process::is_own() {
@@ -234,7 +277,7 @@ pub(crate) fn parameters(
         });
         settle(py, "The parameters are not recorded", set)?;
     }
-    Ok(Parameters(resolved.unbind()))
+    Ok(Parameters(Some(resolved.unbind())))
 }
 
 /// What was declared before, and what is declared now, each with its default.

@@ -2,7 +2,7 @@
 
 use aurum_host::{Failure, FailureKind};
 use aurum_host::{Outcome, OutputStream, Problem, RunOptions};
-use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
+use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::types::{PyModule, PyString};
 
@@ -10,7 +10,7 @@ use crate::errors::{is_mistake, raise};
 use crate::extras::words;
 use crate::membership::{self, Membership};
 use crate::session::{self, Site, Standing, long, short};
-use crate::{fetch, opened, parameters, process, warn};
+use crate::{fetch, opened, parameters, process, scope, warn};
 
 /// Where the tracker is opened: the project, else the working folder, in which nothing is recorded.
 pub(crate) fn site(py: Python<'_>) -> Site {
@@ -41,7 +41,7 @@ pub(crate) fn join(py: Python<'_>, printing: bool) -> bool {
         }
         return false;
     }
-    membership::enter(py, run);
+    membership::enter(py, scope::current(py), run);
     keep_output(py);
     warn::pass_on(py, &warnings);
     true
@@ -81,12 +81,15 @@ pub(crate) fn enter(py: Python<'_>, beginning: Beginning) -> PyResult<bool> {
         short(py, |session| session.give_up());
         return Ok(false);
     };
-    parameters::forget_former(py)?;
+    if scope::current(py) == scope::SHARED {
+        parameters::forget_former(py)?;
+    }
+    let number = scope::current(py);
     let asked = beginning.asks();
     let Beginning { name, group, tags } = beginning;
     let options = RunOptions {
         name,
-        parent: None,
+        parent: if number == scope::SHARED { None } else { scope::outer(number) }.or_else(membership::parent),
         group,
         tags,
         script: process::script_name(py, &root),
@@ -102,7 +105,7 @@ pub(crate) fn enter(py: Python<'_>, beginning: Beginning) -> PyResult<bool> {
         opened::watch(py, &root);
         opened::flush(py);
         if let Some(id) = id {
-            membership::enter(py, Membership { id, root: root.clone() });
+            membership::enter(py, number, Membership { id, root: root.clone() });
         }
         keep_output(py);
         // Without it a script that exits with a code is recorded as finished.
@@ -169,7 +172,7 @@ pub(crate) fn start(
         return enter(py, Beginning::default()).map(drop);
     }
     if short(py, |session| session.standing()) == Standing::Running {
-        let hint = "Call `start` before the other functions, or `end_experiment` first";
+        let hint = "Call `start` before the other functions, or `end_experiment` first, or have a part of the run be one of its own: `with aurum.run():`";
         return Err(raise(py, &Failure::new(FailureKind::Usage, "A run is under way already", hint)));
     }
     enter(py, beginning).map(drop)
@@ -198,31 +201,10 @@ pub(crate) fn end_experiment(py: Python<'_>) -> bool {
         }
         return false;
     }
-    parameters::mark_former();
+    if scope::current(py) == scope::SHARED {
+        parameters::mark_former();
+    }
     finish(py, Outcome::Finished, None, Standing::Idle)
-}
-
-/// End the experiment by what a block of code ended with: an exception, or none.
-#[pyfunction]
-#[pyo3(signature = (exception=None))]
-pub(crate) fn end(py: Python<'_>, exception: Option<&Bound<'_, PyAny>>) -> bool {
-    if process::is_child() {
-        return end_experiment(py);
-    }
-    let (outcome, problem) = exception.map_or((Outcome::Finished, None), |exception| of_block(py, exception));
-    parameters::mark_former();
-    finish(py, outcome, problem.as_ref(), Standing::Idle)
-}
-
-/// The same as of a script, but that an exit is an exception here: without a status, or with the status 0, all is well.
-fn of_block(py: Python<'_>, exception: &Bound<'_, PyAny>) -> (Outcome, Option<Problem>) {
-    if exception.is_instance_of::<PySystemExit>() {
-        let status = exception.getattr("code").ok();
-        if status.is_none_or(|status| status.is_none() || status.eq(0).unwrap_or(false)) {
-            return (Outcome::Finished, None);
-        }
-    }
-    of_exception(py, exception)
 }
 
 /// The id of the experiment under way; none where there is none, or where it is another process's.
@@ -278,20 +260,24 @@ pub(crate) fn output(py: Python<'_>, stream: u8, text: &Bound<'_, PyAny>) {
 #[pyfunction]
 pub(crate) fn at_exit(py: Python<'_>) {
     if process::is_child() {
-        // Nothing is waited for that never was: a child that logged nothing has no tracker.
-        if short(py, |session| session.standing()) == Standing::Running
-            && let Err(failure) = long(py, |session| session.part())
-        {
-            warn::failed(py, "Not all of the run is recorded", &failure);
+        for number in own_sessions() {
+            // Nothing is waited for that never was: a child that logged nothing has no tracker.
+            if let Err(failure) = scope::within(number, || part(py)) {
+                warn::failed(py, "Not all of the run is recorded", &failure);
+            }
         }
         return;
     }
-    let (outcome, problem) = if short(py, |session| session.standing()) == Standing::Running {
-        ending(py)
-    } else {
-        (Outcome::Finished, None)
-    };
-    finish(py, outcome, problem.as_ref(), Standing::Closed);
+    // Of threads that are cut off in the middle of a block.
+    end_blocks(py);
+    scope::within(scope::SHARED, || {
+        let (outcome, problem) = if short(py, |session| session.standing()) == Standing::Running {
+            ending(py)
+        } else {
+            (Outcome::Finished, None)
+        };
+        finish(py, outcome, problem.as_ref(), Standing::Closed);
+    });
     // Nothing is left to do about a stream that can't be put back.
     let _ = streams(py).and_then(|streams| streams.call_method0("restore"));
     let _ = py.import("aurum._exit").and_then(|exit| exit.call_method0("restore"));
@@ -300,19 +286,46 @@ pub(crate) fn at_exit(py: Python<'_>) {
 /// Save what there is: the process is about to die of a signal.
 #[pyfunction]
 pub(crate) fn terminated(py: Python<'_>) {
-    if !process::is_child() {
-        finish(py, Outcome::Killed, None, Standing::Closed);
-    } else if short(py, |session| session.standing()) == Standing::Running {
-        // The run is its parent's; what goes wrong there, nobody is left to be told.
-        let _ = long(py, |session| session.part());
+    if process::is_child() {
+        for number in own_sessions() {
+            // The run is its parent's; what goes wrong there, nobody is left to be told.
+            let _ = scope::within(number, || part(py));
+        }
+    } else {
+        end_blocks(py);
+        scope::within(scope::SHARED, || finish(py, Outcome::Killed, None, Standing::Closed));
     }
 }
 
-fn finish(py: Python<'_>, outcome: Outcome, problem: Option<&Problem>, next: Standing) -> bool {
+/// The numbers of all runs that this process may have a part in.
+fn own_sessions() -> Vec<u32> {
+    session::blocks().into_iter().chain([scope::SHARED]).collect()
+}
+
+/// Saves the runs of all blocks that will not come to their own end.
+fn end_blocks(py: Python<'_>) {
+    for number in session::blocks() {
+        scope::within(number, || finish(py, Outcome::Killed, None, Standing::Closed));
+    }
+}
+
+/// Ends this child's part in a run.
+fn part(py: Python<'_>) -> Result<(), Failure> {
+    if short(py, |session| session.standing()) == Standing::Running {
+        long(py, |session| session.part())
+    } else {
+        Ok(())
+    }
+}
+
+/// Saves the run under way, if one is. Afterwards things stand as given.
+pub(crate) fn finish(py: Python<'_>, outcome: Outcome, problem: Option<&Problem>, next: Standing) -> bool {
     let (ended, warnings) = long(py, |session| (session.end(outcome, problem, next), session.take_warnings()));
-    membership::leave(py);
-    opened::forget();
-    if ended.is_some() {
+    let number = scope::current(py);
+    membership::leave(py, number);
+    opened::forget(number);
+    // As long as another run is under way, the signal is listened to.
+    if ended.is_some() && !membership::is_any() {
         let _ = py.import("aurum._terminate").and_then(|terminate| terminate.call_method0("restore"));
     }
     warn::pass_on(py, &warnings);
@@ -357,7 +370,7 @@ fn ending(py: Python<'_>) -> (Outcome, Option<Problem>) {
 }
 
 /// What an exception says of the run that it ended.
-fn of_exception(py: Python<'_>, exception: &Bound<'_, PyAny>) -> (Outcome, Option<Problem>) {
+pub(crate) fn of_exception(py: Python<'_>, exception: &Bound<'_, PyAny>) -> (Outcome, Option<Problem>) {
     if exception.is_instance_of::<PyKeyboardInterrupt>() {
         return (Outcome::Interrupted, None);
     }

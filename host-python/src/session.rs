@@ -1,13 +1,15 @@
-//! The tracker of this process and what goes on with it, behind one lock.
+//! The trackers of this process and what goes on with them, each behind one lock: that of the run that all threads share, and one for
+//! each block that is a run besides (`scope.rs`).
 //!
 //! The lock's rules: the process is compared before the lock is touched, since in a forked child it may be locked for good: a child
 //! has a session of its own. And no Python object is made, used or dropped while it is held, since any of that may run code that prints, which
 //! leads back here. Hence the work done under it is handed plain Rust values and answers with some.
 
 use std::collections::{HashMap, VecDeque};
+use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::{LazyLock, Mutex, PoisonError, TryLockError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, TryLockError};
 use std::thread;
 use std::time::Duration;
 
@@ -19,7 +21,7 @@ use aurum_host::{FinishedRun, Measurement, Number, Outcome, OutputStream, Proble
 use pyo3::prelude::*;
 
 use crate::gate::Gate;
-use crate::process;
+use crate::{process, scope};
 
 /// What is kept of the output before the first tracking call.
 const KEPT: usize = 1 << 20;
@@ -59,11 +61,63 @@ pub(crate) enum Standing {
     Closed,
 }
 
-/// A session, and what keeps forks and work in it apart.
+/// The sessions of one process, and what keeps forks and work in them apart.
 #[derive(Default)]
 struct Shared {
     session: Mutex<Session>,
+    /// Those of blocks, by number. Only whoever has the interpreter's lock takes this lock, and for a look.
+    blocks: Mutex<Vec<(u32, Arc<Mutex<Session>>)>>,
     gate: Gate,
+}
+
+impl Shared {
+    fn block(&self, number: u32) -> Arc<Mutex<Session>> {
+        let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, session)) = blocks.iter().find(|(known, _)| *known == number) {
+            return session.clone();
+        }
+        let session = Arc::<Mutex<Session>>::default();
+        blocks.push((number, session.clone()));
+        session
+    }
+}
+
+/// The session that a call is for.
+enum Place {
+    Shared(&'static Mutex<Session>),
+    Block(Arc<Mutex<Session>>),
+}
+
+impl Deref for Place {
+    type Target = Mutex<Session>;
+
+    fn deref(&self) -> &Mutex<Session> {
+        match self {
+            Self::Shared(session) => session,
+            Self::Block(session) => session,
+        }
+    }
+}
+
+fn place(py: Python<'_>) -> Place {
+    match scope::current(py) {
+        scope::SHARED => Place::Shared(&current().session),
+        number => Place::Block(current().block(number)),
+    }
+}
+
+/// The blocks that have a session in this process.
+pub(crate) fn blocks() -> Vec<u32> {
+    let blocks = current().blocks.lock().unwrap_or_else(PoisonError::into_inner);
+    blocks.iter().map(|(number, _)| *number).collect()
+}
+
+/// Lets go of a block's session.
+pub(crate) fn forget(number: u32) {
+    let mut blocks = current().blocks.lock().unwrap_or_else(PoisonError::into_inner);
+    let forgotten = blocks.iter().position(|(known, _)| *known == number).map(|at| blocks.swap_remove(at));
+    drop(blocks);
+    drop(forgotten);
 }
 
 #[derive(Default)]
@@ -79,17 +133,21 @@ pub(crate) struct Session {
 
 /// Work of microseconds, done without letting go of the interpreter, unless somebody else is at it.
 pub(crate) fn short<T: Send>(py: Python<'_>, work: impl FnOnce(&mut Session) -> T + Send) -> T {
-    match current().session.try_lock() {
+    let session = place(py);
+    match session.try_lock() {
         Ok(mut session) => work(&mut session),
         Err(TryLockError::Poisoned(poisoned)) => work(&mut poisoned.into_inner()),
-        Err(TryLockError::WouldBlock) => long(py, work),
+        Err(TryLockError::WouldBlock) => wait(py, &session, work),
     }
 }
 
 /// Work of milliseconds or more: other threads of Python go on meanwhile.
 pub(crate) fn long<T: Send>(py: Python<'_>, work: impl FnOnce(&mut Session) -> T + Send) -> T {
-    let Shared { session, gate } = current();
-    let _inside = gate.enter(|| pause(py));
+    wait(py, &place(py), work)
+}
+
+fn wait<T: Send>(py: Python<'_>, session: &Mutex<Session>, work: impl FnOnce(&mut Session) -> T + Send) -> T {
+    let _inside = current().gate.enter(|| pause(py));
     py.detach(|| work(&mut session.lock().unwrap_or_else(PoisonError::into_inner)))
 }
 

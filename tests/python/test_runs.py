@@ -111,15 +111,15 @@ assert asyncio.run(later()) == 7
     assert [row["parameters"].get("rate") for row in env.rows()] == [2, 5, None, None]
 
 
-def test_a_run_within_a_run_is_refused_and_the_outer_one_goes_on(env: AuEnv) -> None:
+def test_starting_within_a_block_is_refused_and_the_block_goes_on(env: AuEnv) -> None:
     env.script(
         """
 with au.run("outer"):
     try:
-        with au.run("inner"):
-            raise AssertionError("entered")
+        au.start("inner")
+        raise AssertionError("started")
     except au.AurumError as error:
-        assert "under way" in str(error)
+        assert "under way" in str(error) and "with aurum.run()" in str(error)
     au.log(loss=0.5)
 """
     )

@@ -1,10 +1,16 @@
 """Runs as blocks of code, and figures."""
 
+import sys
+
 from . import _aurum
+from ._exit import is_main
 
 
 def run(name=None, *, tags=None, group=None):
     """Record a block of code as an experiment of its own, or each call of a function.
+
+    A block that begins within a run is a part of it: its experiment has that one as its parent. Each thread and each task logs to the block
+    that it is in; threads that are in none, to the main thread's innermost.
 
     Whatever ends the block ends the experiment: without an exception it is `finished`, with one `failed`, with the traceback, and with
     Ctrl-C `interrupted`. The exception goes on as it would have.
@@ -18,7 +24,7 @@ def run(name=None, *, tags=None, group=None):
         A context manager and decorator. What it gives to `as` has the experiment's `id`, and `experiment()` to read it.
 
     Raises:
-        AurumError: At the block's beginning, if a run is under way already, or the name, a tag or the group can't be one.
+        AurumError: At the block's beginning, if the name, a tag or the group can't be one.
 
     Example:
         >>> for rate in (0.1, 0.01):
@@ -44,19 +50,22 @@ class Run:
         id: The experiment's id; None before it begins, and where nothing is recorded.
     """
 
-    __slots__ = ("name", "tags", "group", "id")
+    __slots__ = ("name", "tags", "group", "id", "_entered")
 
     def __init__(self, name, tags=None, group=None):
         self.name, self.group, self.id = name, group, None
+        self._entered = []
         self.tags = (tags,) if isinstance(tags, str) else tuple(tags or ())
 
     def __enter__(self):
-        _aurum.start(self.name, tags=self.tags, group=self.group)
+        entered = _aurum.enter_block(self.name, tags=self.tags, group=self.group, is_shared=_is_shared())
+        # One that is entered within itself leaves the inner one first.
+        self._entered.append(entered)
         self.id = _aurum.run_id()
         return self
 
     def __exit__(self, kind, exception, traceback):
-        _aurum.end(exception)
+        _aurum.leave_block(*self._entered.pop(), exception)
         return False
 
     def __call__(self, function):
@@ -97,6 +106,15 @@ class Run:
 
     def __repr__(self):
         return f"<Run {self.id[:8] if self.id else 'not recorded'}{f' {self.name!r}' if self.name else ''}>"
+
+
+def _is_shared():
+    """Whether a block that begins here is for all threads: in the main one, and in no task that may run beside others."""
+    if not is_main():
+        return False
+    asyncio = sys.modules.get("asyncio")
+    # What notebooks run is a task of theirs, one after the other.
+    return asyncio is None or asyncio._get_running_loop() is None or "ipykernel" in sys.modules
 
 
 def log_figure(figure, name="figure.png", **options):
