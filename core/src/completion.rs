@@ -18,6 +18,7 @@ use crate::ports::{
 use crate::record::Status;
 use crate::report;
 use crate::snapshot::{LeftOut, Reason};
+use crate::stretches::{self, Counting};
 use crate::{catalogue, id, layout, notes, texts};
 
 /// A run that has become a commit.
@@ -165,7 +166,9 @@ fn recover_one(ports: &Ports, id: &str) -> Result<Option<Finished>> {
         }
         None => {
             let time = modified.max(state.last_time);
-            conclude(ports, id, &*writer, state.sequence, Ending::new(Status::Killed, time, None))?
+            let supersedes = state.started.as_ref().and_then(|started| Some(started.resumed.as_ref()?.commit.clone()));
+            let ending = Ending { supersedes, ..Ending::new(Status::Killed, time, None) };
+            conclude(ports, id, &*writer, state.sequence, ending)?
         }
     };
     // What is found of a commit is of an ending before this one, if that was begun anew.
@@ -318,12 +321,28 @@ fn write_and_close(
 ) -> Result<Sealed> {
     let (mut log, mut metrics) = (Text::begin(ports)?, Text::begin(ports)?);
     let mut take_log = |text: &[u8]| log.write(text);
-    let mut take_metrics = |text: &[u8]| metrics.write(text);
-    let (mut state, folder) =
-        texts::fold(&*ports.journal, id, &ending.children, Some(&mut take_log), Some(&mut take_metrics))?;
-    folder.finish(&mut take_log)?;
     let incomplete = || Failure::new(FailureKind::Unreadable, format!("The journal of `{id}` is not complete"));
-    let mut started = state.started.take().ok_or_else(incomplete)?;
+    let mut started = texts::begun(&*ports.journal, id)?.ok_or_else(incomplete)?;
+    let former = stretches::former(ports, &started)?.zip(started.resumed.clone());
+    let stretch = former.as_ref().map_or(0, |(former, _)| texts::stretch_of(former));
+    let mut counting = Counting::default();
+    if former.is_some() {
+        texts::before(ports, &started, layout::log, &mut take_log)?;
+        texts::before(ports, &started, layout::metrics, &mut |text| metrics.write(text))?;
+    }
+    let mut take_metrics = |text: &[u8]| {
+        if stretch > 0 {
+            texts::note(&mut counting, text)?;
+        }
+        metrics.write(text)
+    };
+    let (mut state, folder) =
+        texts::fold(&*ports.journal, id, &ending.children, stretch, Some(&mut take_log), Some(&mut take_metrics))?;
+    folder.finish(&mut take_log)?;
+    if let Some((former, resumed)) = former {
+        let earlier = stretches::statistics(ports, &former, &resumed.commit, &state, &mut counting)?;
+        stretches::lay_under(&mut state, former, &resumed, earlier);
+    }
     if let Some(problem) = &ending.problem
         && !log.ends_with(problem.traceback.trim_end())
     {

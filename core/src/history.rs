@@ -3,7 +3,7 @@
 //! Saved experiments come from their records, running ones from their journals. [`rows`] gives the same answer from record
 //! bytes alone.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
 
 use serde::Serialize;
@@ -19,8 +19,9 @@ use crate::record::{Record, Status};
 use crate::retention::archive;
 use crate::row::Row;
 use crate::selector::{self, Candidate};
+use crate::stretches::{self, Counting};
 use crate::summary::{At, Summary, Table};
-use crate::{layout, project, records, report, time};
+use crate::{layout, project, records, report, texts, time};
 
 /// Rows of one page of a [`Listing`].
 pub const PAGE: usize = 256;
@@ -113,16 +114,27 @@ impl History {
     }
 
     fn of(saved: Table, mut unsaved: Vec<Row>) -> Result<Self> {
+        let mut overtaken = BTreeSet::new();
         if !unsaved.is_empty() {
-            let mut known = HashSet::new();
+            let mut known = HashMap::new();
             let wanted: HashSet<Key> = unsaved.iter().filter_map(|row| Key::parse(&row.id)).collect();
-            saved.each(&mut |_, summary| {
-                known.extend(Some(summary.id()).filter(|id| wanted.contains(id)));
+            saved.each(&mut |at, summary| {
+                if wanted.contains(&summary.id()) {
+                    known.insert(summary.id(), at);
+                }
             })?;
-            unsaved.retain(|row| Key::parse(&row.id).is_none_or(|id| !known.contains(&id)));
+            // Of one that was saved and goes on, the journal says how it stands.
+            unsaved.retain(|row| {
+                let Some(at) = Key::parse(&row.id).and_then(|id| known.get(&id)) else { return true };
+                if row.goes_on {
+                    overtaken.insert(*at);
+                }
+                row.goes_on
+            });
         }
         sort(&mut unsaved);
-        let mut entries: Vec<_> = saved.by_time()?.into_iter().map(Entry::Saved).collect();
+        let mut entries: Vec<_> =
+            saved.by_time()?.into_iter().filter(|at| !overtaken.contains(at)).map(Entry::Saved).collect();
         for (at, row) in unsaved.iter().enumerate() {
             let started = time::parse(&row.started).unwrap_or_default();
             let mut place = entries.len();
@@ -354,7 +366,7 @@ pub fn show(ports: &Ports, selector: &str) -> Result<String> {
         }
         Entry::Unsaved(at) => {
             let Row { id, status, .. } = &history.unsaved[at];
-            let state = State::read_all(&*ports.journal, id)?;
+            let state = whole_state(ports, id)?;
             let started = state.started.as_ref().ok_or_else(|| selector::unknown(selector))?;
             (report::unfinished(started, &state, *status), None)
         }
@@ -369,6 +381,20 @@ pub fn show(ports: &Ports, selector: &str) -> Result<String> {
     record["tag"] = commit.as_ref().map(|_| layout::tag(&id)).into();
     record["commit"] = commit.into();
     Ok(record.to_string())
+}
+
+/// What is known of a run that is not saved yet, with what the experiment had before where it was saved before.
+fn whole_state(ports: &Ports, id: &str) -> Result<State> {
+    let mut state = State::read_all(&*ports.journal, id)?;
+    if state.started.as_ref().is_some_and(|started| started.resumed.is_some()) {
+        let mut counting = Counting::default();
+        let children = crate::journal::fold::children(&*ports.journal, id)?;
+        // Which stretch it is does not matter: it is later than all before.
+        let mut note = |text: &[u8]| texts::note(&mut counting, text);
+        texts::fold(&*ports.journal, id, &children, u32::MAX, None, Some(&mut note))?;
+        stretches::complete(ports, &mut state, Some(&mut counting))?;
+    }
+    Ok(state)
 }
 
 fn several(selector: &str, count: usize) -> Failure {
@@ -397,7 +423,12 @@ fn unsaved(ports: &Ports) -> Result<Vec<Row>> {
     for entry in ports.journal.entries()? {
         let status = if entry.held { Status::Running } else { Status::Lost };
         match State::read_all(&*ports.journal, &entry.id) {
-            Ok(state) => rows.extend(Row::of_state(state, status)),
+            Ok(mut state) => {
+                if let Err(failure) = stretches::complete(ports, &mut state, None) {
+                    ports.progress.warn(&failure.message, &failure.hints);
+                }
+                rows.extend(Row::of_state(state, status));
+            }
             Err(failure) => {
                 ports
                     .progress

@@ -73,6 +73,7 @@ mod scenarios;
 pub mod selector;
 pub mod sharing;
 pub mod snapshot;
+pub mod stretches;
 mod suggest;
 pub mod summary;
 #[cfg(test)]

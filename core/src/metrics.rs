@@ -175,6 +175,16 @@ impl Statistics {
     }
 }
 
+impl Statistics {
+    /// Of this history and another one after it.
+    pub fn followed_by(mut self, later: &Self) -> Self {
+        let count = self.count + later.count;
+        self.add(later.min.clone(), later.step);
+        self.add(later.max.clone(), later.step);
+        Self { last: later.last.clone(), step: later.step, count, ..self }
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {

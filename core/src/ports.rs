@@ -145,6 +145,8 @@ pub trait Repository {
     fn read_files(&self, locations: &[Location]) -> PortResult<Vec<Option<Vec<u8>>>>;
     /// Writes a file of a commit or tree, however large; whether there is one.
     fn copy_file(&self, location: &Location, sink: &dyn Sink) -> PortResult<bool>;
+    /// A file of a commit or tree, to be read a piece at a time.
+    fn open_file(&self, location: &Location) -> PortResult<Option<Box<dyn FileReader>>>;
     /// Names within a folder.
     fn list_folder(&self, location: &Location) -> PortResult<Vec<String>>;
     /// The commits that changed a file, newest first.
@@ -157,6 +159,12 @@ pub trait Repository {
     fn read_exclude(&self) -> PortResult<Option<Vec<u8>>>;
     /// How the working tree differs from HEAD's tree.
     fn changes(&self, markers: &[&str]) -> PortResult<Box<dyn ChangeSet>>;
+}
+
+/// A file of a commit or tree on its way.
+pub trait FileReader {
+    /// The next bytes; none at the end.
+    fn next(&mut self) -> PortResult<Vec<u8>>;
 }
 
 /// A tree under construction.

@@ -14,7 +14,7 @@ use crate::metrics::{Number, Statistics};
 use crate::parameters::Source;
 use crate::ports::MachineFacts;
 use crate::snapshot::LeftOut;
-use crate::value;
+use crate::{time, value};
 
 /// The schema that this version writes.
 pub const SCHEMA: &str = "aurum.record/1";
@@ -102,6 +102,25 @@ pub struct Input {
     pub digest: String,
 }
 
+/// A stretch of an experiment that went on after it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stretch {
+    /// The commit that the experiment was saved as then.
+    pub commit: String,
+    /// RFC 3339, UTC.
+    pub started: String,
+    /// RFC 3339, UTC.
+    pub ended: String,
+    /// How it ended.
+    pub status: Status,
+    /// The exception that ended it, and the first line of its message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+    /// Whether the next one had the same code; none where that could not be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub same_code: Option<bool>,
+}
+
 /// The code that ran.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Code {
@@ -180,8 +199,14 @@ pub struct Record {
     pub problem: Option<String>,
     /// RFC 3339, UTC.
     pub started: String,
+    /// When the latest stretch began, of an experiment that went on after it was saved. RFC 3339, UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumed: Option<String>,
     /// RFC 3339, UTC.
     pub ended: String,
+    /// The stretches before the latest, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stretches: Vec<Stretch>,
     /// The code that ran.
     pub code: Code,
     /// How it was called.
@@ -231,6 +256,17 @@ impl Record {
             return Err(unwritable(format!("would take {} bytes, and {LARGEST} are the most", text.len())));
         }
         Ok(text)
+    }
+
+    /// Milliseconds between its beginning and its end in which it did not run.
+    pub fn paused(&self) -> u64 {
+        let began = self.stretches.iter().skip(1).map(|stretch| &stretch.started).chain(&self.resumed);
+        let pauses = self
+            .stretches
+            .iter()
+            .zip(began)
+            .filter_map(|(stretch, began)| Some(time::parse(began)?.saturating_sub(time::parse(&stretch.ended)?)));
+        pauses.sum()
     }
 
     /// Reads a file's content.

@@ -32,6 +32,8 @@ pub fn record(started: &Started, ending: &Ending, state: &State, requirements: &
         status: ending.status,
         problem: ending.problem.as_ref().map(|problem| problem.summary.chars().take(1_000).collect()),
         started: time::format(started.time),
+        resumed: started.resumed.as_ref().map(|resumed| time::format(resumed.time)),
+        stretches: state.stretches.clone(),
         ended: time::format(ending.time),
         code: Code {
             head: started.head.clone(),
@@ -124,13 +126,19 @@ fn line(text: &str, most: usize) -> String {
 }
 
 /// `metrics.jsonl`: one object a value, in the order of logging.
-#[derive(Default)]
 pub(crate) struct MetricLines {
     /// Names as JSON, by number, escaped once.
     names: Vec<String>,
+    /// Which stretch of the experiment they are of.
+    stretch: u32,
 }
 
 impl MetricLines {
+    /// Of a stretch, 0 for the first.
+    pub(crate) fn of(stretch: u32) -> Self {
+        Self { names: Vec::new(), stretch }
+    }
+
     /// One line, with its end; none for a value whose metric has no name.
     pub(crate) fn line(
         &mut self,
@@ -144,9 +152,10 @@ impl MetricLines {
         let name = self.names.get(measurement.metric as usize)?;
         let Measurement { step, value, .. } = measurement;
         let process = if process == 0 { String::new() } else { format!("\"process\":{process},") };
+        let stretch = if self.stretch == 0 { String::new() } else { format!("\"stretch\":{},", self.stretch) };
         let (seconds, milliseconds) = (elapsed / 1000, elapsed % 1000);
         Some(format!(
-            "{{\"metric\":{name},{process}\"step\":{step},\"time\":{seconds}.{milliseconds:03},\"value\":{}}}\n",
+            "{{\"metric\":{name},{process}\"step\":{step},{stretch}\"time\":{seconds}.{milliseconds:03},\"value\":{}}}\n",
             json!(value.to_json())
         ))
     }

@@ -48,6 +48,12 @@ pub struct Row {
     pub parameters: BTreeMap<String, Value>,
     /// The last values by name.
     pub metrics: BTreeMap<String, Value>,
+    /// Milliseconds from its beginning to its end in which it did not run.
+    #[serde(skip)]
+    pub paused: u64,
+    /// Whether it goes on, though it was saved before.
+    #[serde(skip)]
+    pub goes_on: bool,
     /// The data that it had, for conditions to ask for.
     #[serde(skip)]
     pub datasets: Vec<Content>,
@@ -66,16 +72,19 @@ pub struct Content {
 }
 
 impl Row {
-    /// Seconds from start to end; none where either is no time.
-    pub(crate) fn duration(started: &str, ended: Option<&str>) -> Option<f64> {
+    /// Seconds from start to end in which it ran; none where either is no time.
+    pub(crate) fn duration(started: &str, ended: Option<&str>, paused: u64) -> Option<f64> {
         let (start, end) = (time::parse(started)?, time::parse(ended?)?);
         #[expect(clippy::cast_precision_loss, reason = "no run lasts 2^53 milliseconds")]
-        Some(end.saturating_sub(start) as f64 / 1000.0)
+        Some(end.saturating_sub(start).saturating_sub(paused) as f64 / 1000.0)
     }
 
     pub(crate) fn of_record(record: Record) -> Self {
+        let paused = record.paused();
         Self {
-            duration: Self::duration(&record.started, Some(&record.ended)),
+            duration: Self::duration(&record.started, Some(&record.ended), paused),
+            paused,
+            goes_on: false,
             id: record.id,
             name: record.name,
             parent: record.parent,
@@ -97,6 +106,8 @@ impl Row {
         let (metrics, _) = state.summaries();
         let started = state.started?;
         Some(Self {
+            paused: 0,
+            goes_on: started.resumed.is_some() && state.ending.is_none(),
             id: started.id,
             name: started.name,
             parent: started.parent,
@@ -171,6 +182,10 @@ impl Subject for Row {
 
     fn ended(&self) -> Option<u64> {
         time::parse(self.ended.as_deref()?)
+    }
+
+    fn paused(&self) -> u64 {
+        self.paused
     }
 
     fn script(&self) -> Option<&str> {

@@ -1,7 +1,7 @@
 //! What a script does to its experiment. Everything goes into the journal; what is kept here can be had from it again.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::Value;
 
@@ -10,23 +10,23 @@ use crate::completion::{self, Finished};
 use crate::dataset::usage::{self, Usage};
 use crate::dataset::watch::Watch;
 use crate::dataset::{self, Dataset, restore};
-use crate::error::{Failure, FailureKind, Result};
+use crate::error::{Failure, FailureKind, PortError, Result};
 use crate::id;
-use crate::journal::event::{self, Ending, Event, Joined, NamedUsage, ParameterSet, Problem, Started};
+use crate::journal::event::{self, Ending, Event, Joined, NamedUsage, ParameterSet, Problem, Resumed, Started};
 use crate::journal::fold::{self, State};
 use crate::journal::frame;
-use crate::journal::reader::Reader;
 use crate::layout;
 use crate::metrics::{LONGEST_NAME, MOST_METRICS, MOST_NAME_BYTES, Number};
 use crate::models::{self, Found};
 use crate::parameters::Parameter;
 use crate::ports::{ByteStream, Head, Identity, JournalWriter, ObjectId, Place, Ports};
 use crate::project;
-use crate::record::{Artifact, Input, Model, Status};
+use crate::record::{Artifact, Input, Model, Record, Status};
 use crate::redact;
 use crate::snapshot::{self, Selection};
 use crate::value;
 use crate::working_tree;
+use crate::{stretches, time};
 
 /// Bytes of all parameters of an experiment, as JSON.
 const MOST_PARAMETER_BYTES: usize = 128 << 10;
@@ -61,6 +61,8 @@ pub struct Options {
     pub group: Option<String>,
     /// Words to find it by.
     pub tags: Vec<String>,
+    /// A selector of the experiment to go on with.
+    pub resume: Option<String>,
     /// The script, relative to the root where it lies below it.
     pub script: Option<String>,
     /// What followed the script's name.
@@ -88,6 +90,8 @@ struct Inner {
     buffer: Vec<u8>,
     numbers: BTreeMap<String, u32>,
     last_steps: Vec<Option<u64>>,
+    /// Of the metrics that the experiment had before it was resumed.
+    former_steps: BTreeMap<String, u64>,
     parameters: BTreeMap<String, Value>,
     models: BTreeMap<String, Model>,
     artifacts: BTreeSet<String>,
@@ -117,9 +121,13 @@ impl Run {
         // Too many of them at once are a mistake in the call, and no reason to go on without a record.
         check_labels(&BTreeSet::new(), &options.tags, options.group.as_deref())
             .map_err(|failure| Failure { kind: FailureKind::InvalidValue, ..failure })?;
-        let id = id::generate(&*ports.entropy);
-        let writer = ports.journal.create(&id)?;
-        match Self::begin(ports, &id, writer, head, options) {
+        let former = options.resume.as_deref().map(|selector| stretches::take_up(ports, selector)).transpose()?;
+        let id = former.as_ref().map_or_else(|| id::generate(&*ports.entropy), |(record, _)| record.id.clone());
+        let writer = match ports.journal.create(&id) {
+            Err(PortError::Conflict(_)) if former.is_some() => return Err(stretches::going_on(&id)),
+            writer => writer?,
+        };
+        match Self::begin(ports, &id, writer, head, options, former) {
             Ok(run) => Ok(run),
             Err(failure) => {
                 // Nothing was accepted yet, so nothing is lost; the first failure is the one to tell.
@@ -129,7 +137,14 @@ impl Run {
         }
     }
 
-    fn begin(ports: &Ports, id: &str, writer: Box<dyn JournalWriter>, head: Head, options: Options) -> Result<Self> {
+    fn begin(
+        ports: &Ports,
+        id: &str,
+        writer: Box<dyn JournalWriter>,
+        head: Head,
+        options: Options,
+        former: Option<(Record, String)>,
+    ) -> Result<Self> {
         let (tree, selection) = take_snapshot(ports, id, &head)?;
         if let Some((message, hints)) = snapshot::warning(&selection.left_out, selection.left_out_more) {
             ports.progress.warn(&message, &hints);
@@ -142,11 +157,26 @@ impl Run {
             bytes += argument.len();
             bytes <= MOST_ARGUMENT_BYTES
         });
+        let now = ports.clock.now();
+        let resumed = former.as_ref().map(|(_, commit)| Resumed {
+            commit: commit.clone(),
+            time: now,
+            same_code: is_same_code(ports, id, commit, &tree).ok(),
+        });
+        let former = former.map(|(record, _)| record);
+        let (name, parent, time) = match &former {
+            Some(record) => {
+                let began = time::parse(&record.started).unwrap_or(now);
+                (options.name.or_else(|| record.name.clone()), record.parent.clone(), began)
+            }
+            None => (options.name, options.parent.filter(|parent| is_there(ports, parent)), now),
+        };
         let started = Started {
             id: id.to_owned(),
-            name: options.name,
-            parent: options.parent.filter(|parent| is_there(ports, parent)),
-            time: ports.clock.now(),
+            name,
+            parent,
+            time,
+            resumed,
             offset_minutes: ports.clock.offset_minutes(),
             identity: (identity.name, identity.email),
             head: head.commit,
@@ -163,7 +193,7 @@ impl Run {
             machine: ports.machine.describe(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        let run = Self::of(ports, id, 0, writer, started.clone(), State::default());
+        let run = Self::of(ports, id, 0, writer, started.clone(), State::default(), former);
         run.append(&Event::Started(Box::new(started)))?;
         run.append(&Event::Packages(ports.interpreter.packages()))?;
         if !tags.is_empty() || group.is_some() {
@@ -187,7 +217,8 @@ impl Run {
         let started = started(ports, id)?;
         let (number, writer) = ports.journal.join(id)?.ok_or_else(|| gone(id))?;
         let elapsed = ports.clock.now().saturating_sub(started.time);
-        let run = Self::of(ports, id, number, writer, started, State::default());
+        let former = stretches::former(ports, &started)?;
+        let run = Self::of(ports, id, number, writer, started, State::default(), former);
         run.append(&Event::Joined(Joined { id: id.to_owned(), elapsed }))?;
         Ok(run)
     }
@@ -204,7 +235,8 @@ impl Run {
             None => started(ports, id)?,
         };
         writer.truncate(state.length)?;
-        Ok(Self::of(ports, id, number, writer, started, state))
+        let former = stretches::former(ports, &started)?;
+        Ok(Self::of(ports, id, number, writer, started, state, former))
     }
 
     fn of(
@@ -213,11 +245,19 @@ impl Run {
         number: u32,
         writer: Box<dyn JournalWriter>,
         started: Started,
-        state: State,
+        mut state: State,
+        former: Option<Record>,
     ) -> Self {
         let elapsed = Cell::new(state.last_time.saturating_sub(started.time));
         let numbers = (0u32..).zip(&state.names).map(|(number, name)| (name.clone(), number)).collect();
         let last_steps = state.metrics.iter().map(|statistics| statistics.as_ref().map(|s| s.step)).collect();
+        let steps = |record: &Record| record.metrics.iter().map(|(name, metric)| (name.clone(), metric.step)).collect();
+        let former_steps = former.as_ref().map_or_else(BTreeMap::new, steps);
+        // Whether it is used again is this stretch's to say.
+        let datasets = state.datasets.clone();
+        if let (Some(former), Some(resumed)) = (former, &started.resumed) {
+            stretches::lay_under(&mut state, former, resumed, HashMap::new());
+        }
         Self {
             ports: ports.clone(),
             id: id.to_owned(),
@@ -230,13 +270,14 @@ impl Run {
                 buffer: Vec::new(),
                 numbers,
                 last_steps,
+                former_steps,
                 parameters: state.parameters.into_iter().map(|(name, set)| (name, set.value)).collect(),
                 models: state.models,
                 artifacts: state.artifacts.into_keys().collect(),
                 tags: state.tags,
                 notes: state.notes.len(),
                 note_bytes: state.note_bytes,
-                datasets: state.datasets,
+                datasets,
                 elapsed,
                 inputs: state.inputs.len(),
                 finishing: state.ending.is_some(),
@@ -302,9 +343,11 @@ impl Run {
         }
         self.alive()?;
         check_name("metric", name)?;
-        let count = self.inner.borrow().last_steps.len();
-        let bytes = name.len() + self.inner.borrow().numbers.keys().map(String::len).sum::<usize>();
-        if count >= MOST_METRICS || bytes > MOST_NAME_BYTES {
+        let (count, former) =
+            (self.inner.borrow().last_steps.len(), self.inner.borrow().former_steps.get(name).copied());
+        let (others, bytes) = self.inner.borrow().former_room();
+        let bytes = bytes + name.len() + self.inner.borrow().numbers.keys().map(String::len).sum::<usize>();
+        if former.is_none() && count + others >= MOST_METRICS || bytes > MOST_NAME_BYTES {
             return Err(Failure::new(
                 FailureKind::LimitReached,
                 format!(
@@ -317,7 +360,8 @@ impl Run {
         self.append(&Event::Metric { number, name: name.into() })?;
         let inner = &mut *self.inner.borrow_mut();
         inner.numbers.insert(name.to_owned(), number);
-        inner.last_steps.push(None);
+        // It goes on from where the experiment was.
+        inner.last_steps.push(former);
         Ok(number)
     }
 
@@ -509,7 +553,9 @@ impl Run {
         if self.number == 0 && fold::children(&*self.ports.journal, &self.id)?.is_empty() {
             return Ok(self.inner.borrow().models.get(name).cloned());
         }
-        Ok(State::read_all(&*self.ports.journal, &self.id)?.models.remove(name))
+        let saved = State::read_all(&*self.ports.journal, &self.id)?.models.remove(name);
+        // What the experiment had before it was resumed is in no journal.
+        Ok(saved.or_else(|| self.inner.borrow().models.get(name).cloned()))
     }
 
     /// Where datasets are, for the script to open; they are recorded as used.
@@ -590,7 +636,9 @@ impl Run {
             let inner = self.inner.borrow();
             inner.started.time.saturating_add(self.elapsed(&inner))
         };
-        let ending = Ending::new(status, time, problem.map(presentable));
+        let resumed = self.inner.borrow().started.resumed.clone();
+        let supersedes = resumed.map(|resumed| resumed.commit);
+        let ending = Ending { supersedes, ..Ending::new(status, time, problem.map(presentable)) };
         let sequence = (!begun).then_some(self.inner.borrow().sequence);
         let finished = completion::finish(&self.ports, &self.id, &*self.writer, sequence, ending)?;
         self.inner.borrow_mut().finished = Some(finished.clone());
@@ -631,6 +679,25 @@ impl Run {
     }
 }
 
+impl Inner {
+    /// Metrics that the experiment had before it was resumed and this stretch does not have yet, and the bytes of their names.
+    fn former_room(&self) -> (usize, usize) {
+        let others = self.former_steps.keys().filter(|name| !self.numbers.contains_key(*name));
+        others.fold((0, 0), |(count, bytes), name| (count + 1, bytes + name.len()))
+    }
+}
+
+/// Whether a working tree has the code that an experiment was saved with.
+fn is_same_code(ports: &Ports, id: &str, commit: &str, tree: &str) -> Result<bool> {
+    let bare = |of: &str| {
+        let mut edit = ports.repository_edit.begin_tree(Some(of))?;
+        edit.remove(layout::EXPERIMENTS)?;
+        edit.remove(&layout::log(id))?;
+        edit.write()
+    };
+    Ok(bare(commit)? == bare(tree)?)
+}
+
 /// Whether there is an experiment of this id here, saved or not. What a run is said to be a part of comes from its environment, which may
 /// be another project's: that is no reason not to record it.
 fn is_there(ports: &Ports, id: &str) -> bool {
@@ -643,7 +710,8 @@ fn is_there(ports: &Ports, id: &str) -> bool {
 /// The working tree as git's, kept alive by a reference. What a `git gc` removed before there was one is written again.
 fn take_snapshot(ports: &Ports, id: &str, head: &Head) -> Result<(ObjectId, Selection)> {
     let reference = format!("{}{id}", layout::RUNNING);
-    let mut before: Option<ObjectId> = None;
+    // Of an experiment that is resumed, the reference is still where its former run left it.
+    let mut before: Option<ObjectId> = catalogue::reference(ports, &reference)?;
     let mut attempt = || {
         let (tree, selection) = working_tree::take(ports, head)?;
         // Durable, for a torn one would have `git gc` fail.
@@ -682,10 +750,7 @@ fn next_step(last_steps: &[Option<u64>], metric: u32, given: Option<u64>) -> u64
 
 /// What was fixed when a run started that another process holds.
 fn started(ports: &Ports, id: &str) -> Result<Started> {
-    match Reader::new(&*ports.journal, id).next_event()? {
-        Some(Event::Started(started)) => Ok(*started),
-        _ => Err(gone(id)),
-    }
+    crate::texts::begun(&*ports.journal, id)?.ok_or_else(|| gone(id))
 }
 
 fn gone(id: &str) -> Failure {

@@ -438,6 +438,16 @@ impl Cache for World {
     }
 }
 
+/// A file that is given out in small pieces, so that callers are seen to put them together.
+struct Opened(Vec<u8>);
+
+impl FileReader for Opened {
+    fn next(&mut self) -> PortResult<Vec<u8>> {
+        let rest = self.0.split_off(self.0.len().min(11));
+        Ok(std::mem::replace(&mut self.0, rest))
+    }
+}
+
 impl Repository for World {
     fn standing(&self) -> PortResult<Standing> {
         let standing = self.0.standing.take().unwrap_or(Standing::Absent);
@@ -504,6 +514,11 @@ impl Repository for World {
         let Some(file) = self.read_files(std::slice::from_ref(location))?.pop().flatten() else { return Ok(false) };
         file.chunks(7).try_for_each(|piece| sink.write(piece))?;
         Ok(true)
+    }
+
+    fn open_file(&self, location: &Location) -> PortResult<Option<Box<dyn FileReader>>> {
+        let file = self.read_files(std::slice::from_ref(location))?.pop().flatten();
+        Ok(file.map(|file| Box::new(Opened(file)) as Box<dyn FileReader>))
     }
 
     fn list_folder(&self, location: &Location) -> PortResult<Vec<String>> {

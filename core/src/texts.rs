@@ -3,12 +3,15 @@
 
 use crate::error::{PortError, Result};
 use crate::history::{self, Found};
-use crate::journal::event::Event;
+use crate::journal::event::{Event, Started};
 use crate::journal::fold::{State, children};
+use crate::journal::reader::Reader;
 use crate::output::{Folder, Origin};
 use crate::ports::{Journal, Location, Ports, Sink};
+use crate::record::Record;
 use crate::report::MetricLines;
-use crate::{layout, project};
+use crate::stretches::{self, Counting, Line};
+use crate::{layout, project, records};
 
 /// Takes a piece of a text.
 pub(crate) type Take<'a> = dyn FnMut(&[u8]) -> Result<(), PortError> + 'a;
@@ -19,37 +22,103 @@ pub(crate) type Take<'a> = dyn FnMut(&[u8]) -> Result<(), PortError> + 'a;
 /// # Errors
 /// For selectors that name nothing or too much, and when a capability fails.
 pub fn write_log(ports: &Ports, selector: &str, unended: bool, sink: &dyn Sink) -> Result<()> {
-    write(ports, selector, layout::log, sink, |id, take| {
+    write(ports, selector, layout::log, false, sink, |id, take| {
         let children = children(&*ports.journal, id)?;
-        let (_, folder) = fold(&*ports.journal, id, &children, Some(take), None)?;
+        let started = begun(&*ports.journal, id)?;
+        if let Some(started) = &started {
+            before(ports, started, layout::log, take)?;
+        }
+        let (_, folder) = fold(&*ports.journal, id, &children, 0, Some(take), None)?;
         if unended { Ok(folder.finish(take)?) } else { Ok(()) }
     })
 }
 
-/// Writes every value of every metric, a JSON object a line in the order of logging; `docs/record-format.md` describes it. Of a run
+/// Writes every value of every metric that counts, a JSON object a line in the order of logging; `docs/record-format.md` describes it. Of a run
 /// that is not saved yet it is what there is so far.
 ///
 /// # Errors
 /// As [`write_log`].
 pub fn write_metrics(ports: &Ports, selector: &str, sink: &dyn Sink) -> Result<()> {
-    write(ports, selector, layout::metrics, sink, |id, take| {
-        fold(&*ports.journal, id, &children(&*ports.journal, id)?, None, Some(take)).map(drop)
+    write(ports, selector, layout::metrics, true, sink, |id, take| {
+        let children = children(&*ports.journal, id)?;
+        let started = begun(&*ports.journal, id)?;
+        let former = started.as_ref().map_or(Ok(None), |started| stretches::former(ports, started))?;
+        let (Some(started), Some(former)) = (started, former) else {
+            return fold(&*ports.journal, id, &children, 0, None, Some(take)).map(drop);
+        };
+        let (mut counting, stretch) = (Counting::default(), stretch_of(&former));
+        let mut note = |text: &[u8]| note(&mut counting, text);
+        fold(&*ports.journal, id, &children, stretch, None, Some(&mut note))?;
+        if let Some(resumed) = started.resumed {
+            let file = Location { root: resumed.commit, path: layout::metrics(id) };
+            write_counting(ports, &file, &mut counting, take)?;
+        }
+        fold(&*ports.journal, id, &children, stretch, None, Some(take)).map(drop)
     })
+}
+
+/// How a run began, as far as its journal says it.
+pub(crate) fn begun(journal: &dyn Journal, id: &str) -> Result<Option<Started>> {
+    Ok(match Reader::new(journal, id).next_event()? {
+        Some(Event::Started(started)) => Some(*started),
+        _ => None,
+    })
+}
+
+/// Which stretch the one is that goes on from this.
+pub(crate) fn stretch_of(former: &Record) -> u32 {
+    u32::try_from(former.stretches.len()).unwrap_or(u32::MAX).saturating_add(1)
+}
+
+/// Takes in which steps lines have.
+pub(crate) fn note(counting: &mut Counting, lines: &[u8]) -> Result<(), PortError> {
+    for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        let line: Line<'_> = serde_json::from_slice(line).map_err(|error| PortError::Other(error.to_string()))?;
+        let (metric, step) = line.place();
+        counting.note(line.stretch(), metric, step);
+    }
+    Ok(())
+}
+
+/// Writes the lines of a file whose values count.
+fn write_counting(ports: &Ports, file: &Location, counting: &mut Counting, take: &mut Take<'_>) -> Result<()> {
+    stretches::each_line(ports, file, &mut |line, _| {
+        let (metric, step) = line.place();
+        counting.note(line.stretch(), metric, step);
+        Ok(())
+    })?;
+    stretches::each_line(ports, file, &mut |line, text| if counting.counts(&line) { Ok(take(text)?) } else { Ok(()) })
+}
+
+/// What the experiment had of a text before this stretch, with the end of its last line.
+pub(crate) fn before(ports: &Ports, started: &Started, path: fn(&str) -> String, take: &mut Take<'_>) -> Result<()> {
+    let Some(resumed) = &started.resumed else { return Ok(()) };
+    let file = Location { root: resumed.commit.clone(), path: path(&started.id) };
+    let mut last = None;
+    stretches::each_piece(ports, &file, &mut |piece| {
+        last = piece.last().copied().or(last);
+        Ok(take(piece)?)
+    })?;
+    if last.is_some_and(|last| last != b'\n') { Ok(take(b"\n")?) } else { Ok(()) }
 }
 
 fn write(
     ports: &Ports,
     selector: &str,
     path: fn(&str) -> String,
+    counting: bool,
     sink: &dyn Sink,
     unsaved: impl FnOnce(&str, &mut Take<'_>) -> Result<()>,
 ) -> Result<()> {
-    /// Bytes that are handed over at once.
-    const PIECE: usize = 256 << 10;
     project::require(ports)?;
     let id = match history::find(ports, selector)? {
         Found::Saved(saved) => {
             let location = Location { root: saved.commit.clone(), path: path(&saved.id) };
+            if counting && !records::read_one(ports, &saved)?.stretches.is_empty() {
+                let mut pieces = Pieces { sink, buffer: Vec::new() };
+                write_counting(ports, &location, &mut Counting::default(), &mut |text| pieces.take(text))?;
+                return Ok(sink.write(&pieces.buffer)?);
+            }
             return if ports.repository.copy_file(&location, sink)? {
                 Ok(())
             } else {
@@ -59,16 +128,28 @@ fn write(
         }
         Found::Unsaved(id) => id,
     };
-    let mut buffer = Vec::new();
-    unsaved(&id, &mut |text| {
-        buffer.extend_from_slice(text);
-        if buffer.len() >= PIECE {
-            sink.write(&buffer)?;
-            buffer.clear();
+    let mut pieces = Pieces { sink, buffer: Vec::new() };
+    unsaved(&id, &mut |text| pieces.take(text))?;
+    Ok(sink.write(&pieces.buffer)?)
+}
+
+/// Text on its way to a sink, handed over in large pieces.
+struct Pieces<'s> {
+    sink: &'s dyn Sink,
+    buffer: Vec<u8>,
+}
+
+impl Pieces<'_> {
+    fn take(&mut self, text: &[u8]) -> Result<(), PortError> {
+        /// Bytes that are handed over at once.
+        const PIECE: usize = 256 << 10;
+        self.buffer.extend_from_slice(text);
+        if self.buffer.len() >= PIECE {
+            self.sink.write(&self.buffer)?;
+            self.buffer.clear();
         }
         Ok(())
-    })?;
-    Ok(sink.write(&buffer)?)
+    }
 }
 
 /// Folds a run's journals, and gives out the texts that they come to. Of the log the lines that have not ended are still in the
@@ -80,10 +161,11 @@ pub(crate) fn fold(
     journal: &dyn Journal,
     id: &str,
     children: &[(u32, u64)],
+    stretch: u32,
     mut log: Option<&mut Take<'_>>,
     mut metrics: Option<&mut Take<'_>>,
 ) -> Result<(State, Folder)> {
-    let (mut lines, mut folder) = (MetricLines::default(), Folder::new());
+    let (mut lines, mut folder) = (MetricLines::of(stretch), Folder::new());
     let state = State::merge(journal, id, children, &mut |state, moment| {
         match (&moment.event, &mut log, &mut metrics) {
             (Event::Output { stream, bytes, .. }, Some(log), _) => {

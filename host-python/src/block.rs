@@ -15,15 +15,16 @@ type Entered = (u32, Option<Py<PyAny>>);
 /// Begin a block. `is_shared` says that it stands in the main thread and in no task: then threads that are in no block of their own are in
 /// it, and it is the process's run, if that is not under way.
 #[pyfunction]
-#[pyo3(signature = (name, *, tags=None, group=None, is_shared=true))]
+#[pyo3(signature = (name, *, tags=None, group=None, resume=None, is_shared=true))]
 pub(crate) fn enter_block(
     py: Python<'_>,
     name: Option<String>,
     tags: Option<&Bound<'_, PyAny>>,
     group: Option<String>,
+    resume: Option<String>,
     is_shared: bool,
 ) -> PyResult<Entered> {
-    let beginning = Beginning { name, group, tags: tags.map(words).transpose()?.unwrap_or_default() };
+    let beginning = Beginning { name, group, tags: tags.map(words).transpose()?.unwrap_or_default(), resume };
     if process::is_child() {
         // Whatever is begun in a child is its parent's run.
         enter(py, Beginning::default())?;

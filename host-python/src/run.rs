@@ -53,12 +53,14 @@ pub(crate) struct Beginning {
     pub(crate) name: Option<String>,
     pub(crate) group: Option<String>,
     pub(crate) tags: Vec<String>,
+    /// The experiment to go on with.
+    pub(crate) resume: Option<String>,
 }
 
 impl Beginning {
     /// Whether the script asked for anything: only that can be a mistake.
     fn asks(&self) -> bool {
-        self.name.is_some() || self.group.is_some() || !self.tags.is_empty()
+        self.name.is_some() || self.group.is_some() || !self.tags.is_empty() || self.resume.is_some()
     }
 }
 
@@ -86,12 +88,15 @@ pub(crate) fn enter(py: Python<'_>, beginning: Beginning) -> PyResult<bool> {
     }
     let number = scope::current(py);
     let asked = beginning.asks();
-    let Beginning { name, group, tags } = beginning;
+    let Beginning { name, group, tags, resume } = beginning;
+    // To train as if from the beginning is not what was asked for.
+    let resumes = resume.is_some();
     let options = RunOptions {
         name,
         parent: if number == scope::SHARED { None } else { scope::outer(number) }.or_else(membership::parent),
         group,
         tags,
+        resume,
         script: process::script_name(py, &root),
         arguments: process::arguments(py),
         directory: process::directory(&root),
@@ -120,7 +125,7 @@ pub(crate) fn enter(py: Python<'_>, beginning: Beginning) -> PyResult<bool> {
     match begun {
         Ok(()) => {}
         Err(failure) if standing == Standing::Running => warn::lost(py, "Not all of the run is recorded", &failure),
-        Err(failure) if asked && is_mistake(failure.kind) => return Err(raise(py, &failure)),
+        Err(failure) if asked && (resumes || is_mistake(failure.kind)) => return Err(raise(py, &failure)),
         Err(mut failure) => {
             short(py, |session| session.give_up());
             if failure.hints.is_empty() {
@@ -153,21 +158,27 @@ pub(crate) fn settle<T>(py: Python<'_>, consequence: &str, result: Result<T, Fai
 ///     name: A name to select the experiment by, besides its id.
 ///     tags: Words to find it by, as `aurum.tag` gives it.
 ///     group: What it belongs to, as `aurum.group` says.
+///     resume: An experiment to go on with, named as `aurum.experiment` takes it. What it recorded is kept, and this run is another stretch of
+///         it: parameters, models and artefacts of the same name take the place of the earlier ones, steps go on from the last, and where both have a
+///         value at a step, the later counts. A run that was lost is saved first.
 ///
 /// Raises:
-///     AurumError: If a run is under way already, or the name, a tag or the group can't be one.
+///     AurumError: If a run is under way already, if the name, a tag or the group can't be one, or if the experiment to resume is still
+///         running.
+///     UnknownExperimentError: If no experiment answers to `resume`.
 ///
 /// Example:
 ///     >>> aurum.start("baseline")
 #[pyfunction]
-#[pyo3(signature = (name=None, *, tags=None, group=None))]
+#[pyo3(signature = (name=None, *, tags=None, group=None, resume=None))]
 pub(crate) fn start(
     py: Python<'_>,
     name: Option<String>,
     tags: Option<&Bound<'_, PyAny>>,
     group: Option<String>,
+    resume: Option<String>,
 ) -> PyResult<()> {
-    let beginning = Beginning { name, group, tags: tags.map(words).transpose()?.unwrap_or_default() };
+    let beginning = Beginning { name, group, tags: tags.map(words).transpose()?.unwrap_or_default(), resume };
     if process::is_child() {
         return enter(py, Beginning::default()).map(drop);
     }

@@ -80,6 +80,7 @@ pub(crate) fn options() -> RunOptions {
         parent: None,
         group: None,
         tags: Vec::new(),
+        resume: None,
         script: Some("train.py".into()),
         arguments: vec![],
         directory: Some(String::new()),

@@ -111,8 +111,8 @@ impl experiments::Guest for Component {
     }
 
     fn start(options: experiments::RunOptions) -> Result<experiments::Run, WitFailure> {
-        let experiments::RunOptions { name, parent, group, tags, script, arguments, directory } = options;
-        let run = Run::start(&ports(), Options { name, parent, group, tags, script, arguments, directory })?;
+        let experiments::RunOptions { name, parent, group, tags, resume, script, arguments, directory } = options;
+        let run = Run::start(&ports(), Options { name, parent, group, tags, resume, script, arguments, directory })?;
         Ok(experiments::Run::new(run))
     }
 

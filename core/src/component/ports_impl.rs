@@ -151,6 +151,11 @@ impl ports::Repository for Imports {
         Ok(repository::copy_file(&location(file), sink)?)
     }
 
+    fn open_file(&self, file: &ports::Location) -> PortResult<Option<Box<dyn ports::FileReader>>> {
+        let reader = repository::FileReader::open(&location(file))?;
+        Ok(reader.map(|reader| Box::new(File(reader)) as Box<dyn ports::FileReader>))
+    }
+
     fn list_folder(&self, folder: &ports::Location) -> PortResult<Vec<String>> {
         Ok(repository::list_folder(&location(folder))?)
     }
@@ -180,6 +185,14 @@ impl ports::Repository for Imports {
 
 fn location(location: &ports::Location) -> repository::Location {
     repository::Location { root: location.root.clone(), path: location.path.clone() }
+}
+
+struct File(repository::FileReader);
+
+impl ports::FileReader for File {
+    fn next(&mut self) -> PortResult<Vec<u8>> {
+        Ok(self.0.next()?)
+    }
 }
 
 struct Tree(repository_edit::TreeEdit);

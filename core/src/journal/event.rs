@@ -27,8 +27,11 @@ pub struct Started {
     /// The experiment that this one is a part of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
-    /// Milliseconds since 1970.
+    /// Milliseconds since 1970: of an experiment that goes on, when it first began.
     pub time: u64,
+    /// What it goes on with, if it was saved before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumed: Option<Resumed>,
     /// Minutes east of UTC.
     pub offset_minutes: i16,
     /// Who commits: name and address.
@@ -61,6 +64,18 @@ pub struct Started {
     pub machine: MachineFacts,
     /// The version of Aurum.
     pub version: String,
+}
+
+/// That a run goes on with an experiment that was saved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resumed {
+    /// As which commit.
+    pub commit: String,
+    /// When it went on, in milliseconds since 1970.
+    pub time: u64,
+    /// Whether the code is that commit's; none where that could not be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub same_code: Option<bool>,
 }
 
 /// A parameter as the run got it.

@@ -9,7 +9,7 @@ use crate::journal::merge::{Merge, Moment};
 use crate::journal::reader::Reader;
 use crate::metrics::{MOST_METRICS, MOST_NAME_BYTES, Statistics};
 use crate::ports::{Journal, Package};
-use crate::record::{Artifact, Input, Model};
+use crate::record::{Artifact, Input, Model, Stretch};
 use crate::run::{MOST_ARTIFACTS, MOST_INPUTS, MOST_MODELS, MOST_NOTE_BYTES, MOST_NOTES, MOST_TAGS, note_room};
 
 /// The state of a run, folded from its journal, or from its journal and those of its children.
@@ -37,6 +37,8 @@ pub struct State {
     pub tags: BTreeSet<String>,
     /// What the experiment belongs to.
     pub group: Option<String>,
+    /// The stretches before this one, of an experiment that goes on.
+    pub stretches: Vec<Stretch>,
     /// Models, artefacts, notes, tags and loaded models that a record has no room for. One process alone is refused them at the call.
     pub more: u64,
     /// By name.

@@ -34,9 +34,10 @@ pub(super) fn value<'a, S: Subject + ?Sized>(name: &Name, subject: &'a S) -> Opt
     }
 }
 
-/// Milliseconds from beginning to end.
+/// Milliseconds from beginning to end in which it ran.
 pub(super) fn duration<S: Subject + ?Sized>(subject: &S) -> Option<u64> {
-    subject.started().zip(subject.ended()).map(|(started, ended)| ended.saturating_sub(started))
+    let passed = subject.started().zip(subject.ended()).map(|(started, ended)| ended.saturating_sub(started));
+    passed.map(|passed| passed.saturating_sub(subject.paused()))
 }
 
 pub(super) fn field_text<S: Subject + ?Sized>(field: Field, subject: &S) -> Option<String> {

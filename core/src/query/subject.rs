@@ -100,6 +100,8 @@ pub trait Subject {
     fn started(&self) -> Option<u64>;
     /// Milliseconds since 1970; none while it runs.
     fn ended(&self) -> Option<u64>;
+    /// Milliseconds from its beginning to its end in which it did not run.
+    fn paused(&self) -> u64;
     /// The script.
     fn script(&self) -> Option<&str>;
     /// The exception that ended it.

@@ -105,6 +105,10 @@ impl Subject for Run {
         self.ended
     }
 
+    fn paused(&self) -> u64 {
+        0
+    }
+
     fn script(&self) -> Option<&str> {
         Some("src/train.py")
     }

@@ -92,6 +92,11 @@ impl<'a> Summary<'a> {
         self.time("started").unwrap_or_default()
     }
 
+    /// Milliseconds from its beginning to its end in which it did not run.
+    pub fn paused(&self) -> u64 {
+        self.time("paused").unwrap_or_default()
+    }
+
     fn time(&self, field: &str) -> Option<u64> {
         match self.field(field)? {
             Cell::Integer(time) => u64::try_from(time).ok(),
@@ -117,6 +122,8 @@ impl<'a> Summary<'a> {
             started: time("started")?,
             ended: time("ended"),
             duration: None,
+            paused: self.paused(),
+            goes_on: false,
             script: self.text("script").map(str::to_owned),
             problem: self.text("problem").map(str::to_owned),
             parameters: BTreeMap::new(),
@@ -125,7 +132,7 @@ impl<'a> Summary<'a> {
             datasets: Vec::new(),
             models: Vec::new(),
         };
-        row.duration = Row::duration(&row.started, row.ended.as_deref());
+        row.duration = Row::duration(&row.started, row.ended.as_deref(), row.paused);
         for (kind, name, cell) in self.segment.cells(self.row) {
             match kind {
                 PARAMETER => drop(row.parameters.insert(name.to_owned(), cell.to_json())),
@@ -158,6 +165,9 @@ fn cells(record: &Record) -> Vec<(char, &str, Cell<'_>)> {
         ("problem", &record.problem),
     ];
     cells.extend(texts.into_iter().filter_map(|(name, text)| Some((FIELD, name, Cell::text(text.as_ref()?)))));
+    if let paused @ 1.. = record.paused() {
+        cells.push((FIELD, "paused", i64::try_from(paused).map_or(Cell::Null, Cell::Integer)));
+    }
     let inputs: BTreeSet<&str> = record.inputs.iter().map(|input| input.experiment.as_str()).collect();
     if !inputs.is_empty() {
         cells.push((FIELD, "inputs", Cell::Text(inputs.into_iter().collect::<Vec<_>>().join(" ").into())));

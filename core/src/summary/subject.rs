@@ -79,6 +79,10 @@ impl Subject for Summary<'_> {
         self.time("ended")
     }
 
+    fn paused(&self) -> u64 {
+        Summary::paused(self)
+    }
+
     fn script(&self) -> Option<&str> {
         self.text("script")
     }

@@ -43,6 +43,7 @@ pub(crate) mod generated {
         imports: { default: trappable },
         with: {
             "aurum:tracker/repository.change-set": super::SharedChanges,
+            "aurum:tracker/repository.file-reader": crate::capabilities::repository::FileReader,
             "aurum:tracker/repository.reference-list": crate::capabilities::repository::ReferenceList,
             "aurum:tracker/repository-edit.tree-edit": crate::capabilities::repository_edit::TreeEdit,
             "aurum:tracker/repository-edit.blob-writer": crate::capabilities::repository_edit::BlobWriter,

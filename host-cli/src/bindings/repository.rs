@@ -7,7 +7,7 @@ use super::generated::aurum::tracker::{output, repository as wit};
 use super::{Answer, Host, SharedChanges, Sink, answer};
 use crate::capabilities::Error;
 use crate::capabilities::repository::{
-    Change, ChangeKind, Head, Identity, Location, Reference, ReferenceList, Standing,
+    Change, ChangeKind, FileReader, Head, Identity, Location, Reference, ReferenceList, Standing,
 };
 
 impl wit::Host for Host {
@@ -95,6 +95,25 @@ impl output::HostSink for Host {
 
     fn drop(&mut self, sink: Resource<Sink>) -> Result<()> {
         self.table.delete(sink)?;
+        Ok(())
+    }
+}
+
+impl wit::HostFileReader for Host {
+    fn open(&mut self, from: wit::Location) -> Answer<Option<Resource<FileReader>>> {
+        match self.capabilities.repository.open_file(&location(from)) {
+            Ok(Some(reader)) => Ok(Ok(Some(self.table.push(reader)?))),
+            Ok(None) => Ok(Ok(None)),
+            Err(error) => Ok(Err(error.into())),
+        }
+    }
+
+    fn next(&mut self, reader: Resource<FileReader>) -> Answer<Vec<u8>> {
+        answer(self.table.get_mut(&reader)?.next_piece())
+    }
+
+    fn drop(&mut self, reader: Resource<FileReader>) -> Result<()> {
+        self.table.delete(reader)?;
         Ok(())
     }
 }

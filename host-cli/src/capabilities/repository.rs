@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 pub use super::git::changes::ChangeSet;
+pub use super::git::history::FileReader;
 use super::git::open::{self, Place};
 use super::git::{changes, check_path, failure, history, index, references};
 use super::workspace::Workspace;
@@ -203,6 +204,11 @@ impl Repository {
     /// Writes a file of a commit or tree, however large, and says whether there is one.
     pub fn copy_file(&self, location: &Location, to: &mut dyn Write) -> Result<bool> {
         history::copy_file(self.git()?, &self.root, location, to)
+    }
+
+    /// Opens a file of a commit or tree; none where there is no such file.
+    pub fn open_file(&self, location: &Location) -> Result<Option<FileReader>> {
+        FileReader::open(self.git()?, &self.root, location)
     }
 
     /// The names directly within a folder of a commit or tree; empty when there is no such folder.

@@ -71,7 +71,7 @@ class Experiment:
         status: `finished`, `failed`, `interrupted`, `killed`, `running` or `lost`.
         started: When it began, a `datetime` in UTC.
         ended: When it ended; None while it runs.
-        duration: Seconds; None while it runs.
+        duration: Seconds; None while it runs. Of one that was resumed, those of all stretches.
         script: The script's path in the project, else None.
         problem: The exception that ended it, else None.
         parameters: Values by name.
@@ -128,7 +128,7 @@ class Experiment:
         return list(self.record.get("artifacts", ()))
 
     def history(self, metric=None):
-        """Every value of a metric, or of all.
+        """Every value of a metric, or of all. Of an experiment that was resumed, where several stretches have a value at a step, the latest's.
 
         Args:
             metric: The metric's name.
@@ -289,8 +289,11 @@ def _row(record):
     row["parameters"] = {name: given["value"] for name, given in record["parameters"].items()}
     row["metrics"] = {name: statistics["last"] for name, statistics in record["metrics"].items()}
     row["script"] = record["code"].get("script")
-    started, ended = _moment(record["started"]), _moment(record["ended"])
-    row["duration"] = (ended - started).total_seconds() if started and ended else None
+    # Of one that was resumed, the pauses are no part of it.
+    latest = {"started": record.get("resumed") or record["started"], "ended": record["ended"]}
+    stretches = [(_moment(one["started"]), _moment(one["ended"])) for one in [*record.get("stretches", ()), latest]]
+    ended = record["ended"] is not None
+    row["duration"] = sum((end - start).total_seconds() for start, end in stretches) if ended else None
     return row
 
 

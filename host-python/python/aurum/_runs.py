@@ -6,7 +6,7 @@ from . import _aurum
 from ._exit import is_main
 
 
-def run(name=None, *, tags=None, group=None):
+def run(name=None, *, tags=None, group=None, resume=None):
     """Record a block of code as an experiment of its own, or each call of a function.
 
     A block that begins within a run is a part of it: its experiment has that one as its parent. Each thread and each task logs to the block
@@ -19,6 +19,7 @@ def run(name=None, *, tags=None, group=None):
         name: A name to select the experiment by, besides its id. A function's own name without it.
         tags: Words to find it by, as `aurum.tag` gives it.
         group: What it belongs to, as `aurum.group` says.
+        resume: An experiment to go on with, as `aurum.start` takes it.
 
     Returns:
         A context manager and decorator. What it gives to `as` has the experiment's `id`, and `experiment()` to read it.
@@ -37,7 +38,7 @@ def run(name=None, *, tags=None, group=None):
     """
     if callable(name):
         return Run(None)(name)
-    return Run(name, tags, group)
+    return Run(name, tags, group, resume)
 
 
 class Run:
@@ -47,18 +48,20 @@ class Run:
         name: The name that it was given, else None.
         tags: The tags that it was given, a tuple.
         group: The group that it was given, else None.
+        resume: The experiment that it goes on with, as it was given, else None.
         id: The experiment's id; None before it begins, and where nothing is recorded.
     """
 
-    __slots__ = ("name", "tags", "group", "id", "_entered")
+    __slots__ = ("name", "tags", "group", "resume", "id", "_entered")
 
-    def __init__(self, name, tags=None, group=None):
-        self.name, self.group, self.id = name, group, None
+    def __init__(self, name, tags=None, group=None, resume=None):
+        self.name, self.group, self.resume, self.id = name, group, resume, None
         self._entered = []
         self.tags = (tags,) if isinstance(tags, str) else tuple(tags or ())
 
     def __enter__(self):
-        entered = _aurum.enter_block(self.name, tags=self.tags, group=self.group, is_shared=_is_shared())
+        given = {"tags": self.tags, "group": self.group, "resume": self.resume}
+        entered = _aurum.enter_block(self.name, **given, is_shared=_is_shared())
         # One that is entered within itself leaves the inner one first.
         self._entered.append(entered)
         self.id = _aurum.run_id()
@@ -77,13 +80,13 @@ class Run:
 
             @wraps(function)
             async def recorded(*args, **kwargs):
-                with Run(name, self.tags, self.group):
+                with Run(name, self.tags, self.group, self.resume):
                     return await function(*args, **kwargs)
         else:
 
             @wraps(function)
             def recorded(*args, **kwargs):
-                with Run(name, self.tags, self.group):
+                with Run(name, self.tags, self.group, self.resume):
                     return function(*args, **kwargs)
 
         return recorded

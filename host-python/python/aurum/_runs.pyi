@@ -12,14 +12,19 @@ class _Figure(Protocol):
 @overload
 def run(name: _Function) -> _Function: ...
 @overload
-def run(name: str | None = None, *, tags: Iterable[str] | None = None, group: str | None = None) -> Run: ...
+def run(
+    name: str | None = None, *, tags: Iterable[str] | None = None, group: str | None = None, resume: str | None = None
+) -> Run: ...
 
 class Run:
     name: str | None
     tags: tuple[str, ...]
     group: str | None
+    resume: str | None
     id: str | None
-    def __init__(self, name: str | None, tags: Iterable[str] | None = None, group: str | None = None) -> None: ...
+    def __init__(
+        self, name: str | None, tags: Iterable[str] | None = None, group: str | None = None, resume: str | None = None
+    ) -> None: ...
     def __enter__(self) -> Run: ...
     def __exit__(
         self, kind: type[BaseException] | None, exception: BaseException | None, traceback: TracebackType | None

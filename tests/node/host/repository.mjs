@@ -113,6 +113,24 @@ export function copyFile({ root, path }, sink) {
   return bytes !== undefined;
 }
 
+export class FileReader {
+  #rest;
+
+  static open({ root, path }) {
+    const bytes = git.bytes(['cat-file', 'blob', `${root}:${path}`], { absent: [FAILED] });
+    if (bytes === undefined) return undefined;
+    const reader = new FileReader();
+    reader.#rest = bytes;
+    return reader;
+  }
+
+  next() {
+    const piece = this.#rest.subarray(0, LONGEST);
+    this.#rest = this.#rest.subarray(LONGEST);
+    return new Uint8Array(piece);
+  }
+}
+
 export function listFolder({ root, path }) {
   return git.list(['ls-tree', '-z', '--name-only', `${root}:${path}`], { absent: [FAILED] });
 }

@@ -1,6 +1,6 @@
 //! Reading files of commits, trees and the index.
 
-use std::io::Write;
+use std::io::{Cursor, Read, Seek, Write};
 use std::path::Path;
 
 use gix::bstr::ByteSlice;
@@ -59,6 +59,37 @@ pub(crate) fn copy_file(
         to.write_all(&blob.data).map_err(|error| Error::io("writing what was asked for", &error))?;
     }
     Ok(true)
+}
+
+/// A file of a commit or tree, read a piece at a time. A large one lies in a temporary file without a name meanwhile: gix would hold the whole
+/// of it, and a process of git would outlive whoever does not read on.
+pub struct FileReader(Box<dyn Read + Send>);
+
+impl FileReader {
+    /// None where there is no such file.
+    pub(crate) fn open(repository: &gix::Repository, folder: &Path, location: &Location) -> Result<Option<Self>> {
+        check_path(&location.path)?;
+        let Some((EntryKind::Blob | EntryKind::BlobExecutable, id)) = find(repository, location)? else {
+            return Ok(None);
+        };
+        if repository.find_header(id).map_err(|error| failure(&error))?.size() <= LIMIT {
+            let mut blob = repository.find_blob(id).map_err(|error| failure(&error))?;
+            return Ok(Some(Self(Box::new(Cursor::new(blob.take_data())))));
+        }
+        let failed = |error: std::io::Error| Error::io("keeping a file of git for a moment", &error);
+        let mut file = tempfile::tempfile_in(repository.common_dir()).map_err(failed)?;
+        command::copy_answer(folder, &["cat-file", "blob", &id.to_string()], &mut file)?;
+        file.rewind().map_err(failed)?;
+        Ok(Some(Self(Box::new(file))))
+    }
+
+    /// The next bytes; none at the end.
+    pub fn next_piece(&mut self) -> Result<Vec<u8>> {
+        const PIECE: u64 = 1 << 20;
+        let mut piece = Vec::new();
+        let read = (&mut self.0).take(PIECE).read_to_end(&mut piece);
+        read.map(|_| piece).map_err(|error| Error::io("reading a file of git", &error))
+    }
 }
 
 /// The names directly within a folder.

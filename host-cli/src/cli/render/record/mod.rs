@@ -28,7 +28,11 @@ pub(crate) struct Record {
     problem: Option<String>,
     started: String,
     #[serde(default)]
+    resumed: Option<String>,
+    #[serde(default)]
     ended: Option<String>,
+    #[serde(default)]
+    stretches: Vec<Stretch>,
     #[serde(default)]
     commit: Option<String>,
     #[serde(default)]
@@ -53,6 +57,17 @@ pub(crate) struct Record {
     environment: Option<Environment>,
     machine: Machine,
     aurum: String,
+}
+
+/// A stretch of an experiment that went on after it.
+#[derive(Clone, Debug, Deserialize)]
+struct Stretch {
+    commit: String,
+    started: String,
+    ended: String,
+    status: String,
+    #[serde(default)]
+    same_code: Option<bool>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use jiff::Timestamp;
 
-use super::{Code, Environment, Input, Kept, Machine, Metric, Note, Parameter, Record, Usage};
+use super::{Code, Environment, Input, Kept, Machine, Metric, Note, Parameter, Record, Stretch, Usage};
 use crate::cli::render::facts::Facts;
 use crate::cli::render::grid::{Cell, Column, Grid};
 use crate::cli::render::style::{self, Palette};
@@ -21,6 +21,7 @@ impl Record {
     pub(crate) fn write(&self, out: &mut dyn Write, screen: &Screen) -> io::Result<()> {
         let mut page = Page { out, screen };
         self.write_head(&mut page)?;
+        self.write_stretches(&mut page)?;
         self.write_code(&mut page)?;
         self.write_parameters(&mut page)?;
         self.write_metrics(&mut page)?;
@@ -40,6 +41,7 @@ impl Record {
         facts.add_styled("status", &self.status, style::status(&self.status));
         facts.add_some("problem", self.problem.as_ref());
         facts.add("started", second(&self.started));
+        facts.add_some("resumed", self.resumed.as_deref().map(second));
         facts.add_some("duration", self.duration());
         facts.add_some("command", self.command_line());
         facts.add_some(
@@ -56,8 +58,35 @@ impl Record {
     }
 
     fn duration(&self) -> Option<String> {
-        let (started, ended) = (self.started.parse::<Timestamp>().ok()?, self.ended.as_ref()?.parse().ok()?);
-        Some(value::duration(started.duration_until(ended).as_secs_f64()))
+        let lasted = |started: &str, ended: &str| {
+            let (started, ended) = (started.parse::<Timestamp>().ok()?, ended.parse().ok()?);
+            Some(started.duration_until(ended).as_secs_f64())
+        };
+        let latest = lasted(self.resumed.as_ref().unwrap_or(&self.started), self.ended.as_ref()?)?;
+        let earlier = self.stretches.iter().filter_map(|stretch| lasted(&stretch.started, &stretch.ended));
+        Some(value::duration(latest + earlier.sum::<f64>()))
+    }
+
+    fn write_stretches(&self, page: &mut Page<'_>) -> io::Result<()> {
+        if self.stretches.is_empty() {
+            return Ok(());
+        }
+        page.title("Stretches before it was resumed")?;
+        let column = |heading, text: &dyn Fn(&Stretch) -> String| {
+            Column::new(heading, self.stretches.iter().map(|stretch| Some(Cell::text(text(stretch)))))
+        };
+        let code = |stretch: &Stretch| match stretch.same_code {
+            Some(true) => "the same as after it",
+            Some(false) => "changed after it",
+            None => "not known",
+        };
+        page.grid(vec![
+            column("started", &|stretch| second(&stretch.started)),
+            column("ended", &|stretch| second(&stretch.ended)),
+            column("status", &|stretch| stretch.status.clone()),
+            column("commit", &|stretch| short(&stretch.commit).into_owned()),
+            column("code", &|stretch| code(stretch).to_owned()),
+        ])
     }
 
     fn command_line(&self) -> Option<String> {
@@ -383,6 +412,25 @@ Surroundings
   aurum    0.1.0
 ";
         assert_eq!(shown(&record(), &Screen::default()), expected);
+    }
+
+    #[test]
+    fn stretches_are_told_and_pauses_are_no_part_of_the_duration() {
+        let mut record = record();
+        record["resumed"] = "2026-11-23T23:00:00.000Z".into();
+        record["ended"] = "2026-11-23T23:00:03.000Z".into();
+        record["stretches"] = json!([{
+            "commit": "fedcba9876543210fedcba9876543210fedcba98", "started": "2026-11-23T22:29:01.000Z",
+            "ended": "2026-11-23T22:29:02.000Z", "status": "killed", "same_code": false,
+        }]);
+        let text = shown(&record, &Screen::default());
+        assert!(text.contains("\nresumed     2026-11-23 23:00:00 UTC\nduration    4.0 s\n"), "{text}");
+        let expected = "
+Stretches before it was resumed
+  started                  ended                    status  commit    code
+  2026-11-23 22:29:01 UTC  2026-11-23 22:29:02 UTC  killed  fedcba98  changed after it
+";
+        assert!(text.contains(expected), "{text}");
     }
 
     #[test]
