@@ -8,6 +8,7 @@
 mod block;
 mod data;
 mod errors;
+mod exit_status;
 mod experiment;
 mod extras;
 mod fetch;

@@ -6,11 +6,11 @@ use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::types::{PyModule, PyString};
 
-use crate::errors::{is_mistake, raise};
+use crate::errors::{explained, is_mistake, raise};
 use crate::extras::words;
 use crate::membership::{self, Membership};
 use crate::session::{self, Site, Standing, long, short};
-use crate::{fetch, opened, parameters, process, scope, warn};
+use crate::{exit_status, fetch, opened, parameters, process, scope, warn};
 
 /// Where the tracker is opened: the project, else the working folder, in which nothing is recorded.
 pub(crate) fn site(py: Python<'_>) -> Site {
@@ -282,12 +282,18 @@ pub(crate) fn at_exit(py: Python<'_>) {
     // Of threads that are cut off in the middle of a block.
     end_blocks(py);
     scope::within(scope::SHARED, || {
-        let (outcome, problem) = if short(py, |session| session.standing()) == Standing::Running {
-            ending(py)
-        } else {
-            (Outcome::Finished, None)
+        let end = match short(py, |session| session.standing()) {
+            Standing::Running => ending(py),
+            _ => End::Known(Outcome::Finished, None),
         };
-        finish(py, outcome, problem.as_ref(), Standing::Closed);
+        match end {
+            End::Known(outcome, problem) => drop(finish(py, outcome, problem.as_ref(), Standing::Closed)),
+            End::Exited(told) => {
+                if !finish_later(py, told) {
+                    finish(py, Outcome::Finished, None, Standing::Closed);
+                }
+            }
+        }
     });
     // Nothing is left to do about a stream that can't be put back.
     let _ = streams(py).and_then(|streams| streams.call_method0("restore"));
@@ -355,29 +361,112 @@ pub(crate) fn finish(py: Python<'_>, outcome: Outcome, problem: Option<&Problem>
     }
 }
 
+/// How the script ended.
+enum End {
+    Known(Outcome, Option<Problem>),
+    /// By a `SystemExit` whose code is not known yet; what `sys.exit` was given last, if it was called: an integer, or text.
+    Exited(Option<Status>),
+}
+
+/// What `sys.exit` was given.
+struct Status {
+    code: Option<i32>,
+    text: String,
+}
+
+impl Status {
+    /// Whether a process exits with this code for it.
+    fn fits(&self, code: i32) -> bool {
+        self.code.unwrap_or(1) == code
+    }
+
+    fn is_success(&self) -> bool {
+        self.code == Some(0)
+    }
+}
+
 /// How the script ended. The interpreter keeps an exception that nobody caught in `sys.last_value`, whatever became of
 /// `sys.excepthook`.
-fn ending(py: Python<'_>) -> (Outcome, Option<Problem>) {
+fn ending(py: Python<'_>) -> End {
+    let finished = End::Known(Outcome::Finished, None);
+    if process::is_interactive(py) {
+        return finished;
+    }
     let uncaught = || -> PyResult<Option<Bound<'_, PyAny>>> {
-        let sys = py.import("sys")?;
-        Ok(sys.getattr_opt("last_value")?.filter(|value| !value.is_none() && !process::is_interactive(py)))
+        Ok(py.import("sys")?.getattr_opt("last_value")?.filter(|value| !value.is_none()))
     };
-    let Ok(Some(exception)) = uncaught() else {
-        let failure = || -> PyResult<Option<String>> {
-            if process::is_interactive(py) {
-                return Ok(None);
-            }
-            py.import("aurum._exit")?.call_method0("failure")?.extract()
-        };
-        return match failure() {
-            Ok(Some(status)) => {
-                let summary = format!("SystemExit: {status}");
-                (Outcome::Failed, Some(Problem { traceback: format!("{summary}\n"), summary }))
-            }
-            _ => (Outcome::Finished, None),
-        };
+    if let Ok(Some(exception)) = uncaught() {
+        let (outcome, problem) = of_exception(py, &exception);
+        return End::Known(outcome, problem);
+    }
+    let exited = || -> PyResult<(bool, bool, Option<Bound<'_, PyAny>>)> {
+        py.import("aurum._exit")?.call_method0("ending")?.extract()
     };
-    of_exception(py, &exception)
+    match exited() {
+        Ok((true, is_certain, status)) => {
+            let status = match status {
+                Some(status) => Some(Status {
+                    code: status.extract().ok(),
+                    text: status.str().map_or_else(|_| String::new(), |text| text.to_string_lossy().into_owned()),
+                }),
+                // So `sys.exit` was called for sure, and without a status.
+                None if is_certain => Some(Status { code: Some(0), text: String::new() }),
+                None => None,
+            };
+            match status {
+                Some(status) if is_certain => {
+                    let (outcome, problem) = of_status(i32::from(!status.is_success()), Some(&status));
+                    End::Known(outcome, problem)
+                }
+                status => End::Exited(status),
+            }
+        }
+        _ => finished,
+    }
+}
+
+/// What the code that a process exits with says of its run.
+fn of_status(code: i32, told: Option<&Status>) -> (Outcome, Option<Problem>) {
+    if code == 0 {
+        return (Outcome::Finished, None);
+    }
+    let summary = match told {
+        Some(status) => format!("SystemExit: {}", status.text),
+        None => format!("SystemExit: {code}"),
+    };
+    (Outcome::Failed, Some(Problem { traceback: format!("{summary}\n"), summary }))
+}
+
+/// Has the run be saved once the code is known that the process exits with. Python has ended by then. False where that can't be.
+fn finish_later(py: Python<'_>, told: Option<Status>) -> bool {
+    let (is_verbose, own) = (process::has_flag(py, "--verbose"), std::process::id());
+    membership::leave(py, scope::SHARED);
+    let finish = move |code| {
+        if std::process::id() != own {
+            return;
+        }
+        let told = told.as_ref().filter(|status| status.fits(code));
+        let (outcome, problem) = of_status(code, told);
+        let Some((ended, warnings)) = session::without_python(|session| {
+            (session.end(outcome, problem.as_ref(), Standing::Closed), session.take_warnings())
+        }) else {
+            return;
+        };
+        for warning in &warnings {
+            warn::say_without_python(&format!("warning: {}", explained(&warning.message, &warning.hints)));
+        }
+        match ended {
+            Some(Ok(run)) if is_verbose => {
+                warn::say_without_python(&format!("recorded experiment {} under the tag {}", run.id, run.tag));
+            }
+            Some(Err(failure)) => {
+                let message = format!("The run could not be saved: {}", failure.message);
+                warn::say_without_python(&format!("warning: {}", explained(&message, &failure.hints)));
+            }
+            _ => {}
+        }
+    };
+    exit_status::once_known(finish).is_ok()
 }
 
 /// What an exception says of the run that it ended.

@@ -151,6 +151,20 @@ fn wait<T: Send>(py: Python<'_>, session: &Mutex<Session>, work: impl FnOnce(&mu
     py.detach(|| work(&mut session.lock().unwrap_or_else(PoisonError::into_inner)))
 }
 
+/// Work on the run that all threads share, after the interpreter has ended. None where another thread is at it for good.
+pub(crate) fn without_python<T>(work: impl FnOnce(&mut Session) -> T) -> Option<T> {
+    /// Whoever is at it has no interpreter to come back to, but does come to the end of its work.
+    const TRIES: u32 = 5_000;
+    for _ in 0..TRIES {
+        match current().session.try_lock() {
+            Ok(mut session) => return Some(work(&mut session)),
+            Err(TryLockError::Poisoned(poisoned)) => return Some(work(&mut poisoned.into_inner())),
+            Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(1)),
+        }
+    }
+    None
+}
+
 /// Waits, within reason, until no other thread is within the tracker, and ends threads of its own. Whoever keeps the interpreter's lock from here
 /// to the fork leaves no lock of the tracker's, or of what it is made of, locked for good in the child.
 pub(crate) fn before_fork(py: Python<'_>) {

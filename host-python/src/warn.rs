@@ -1,5 +1,7 @@
 //! What the script's user reads on stderr.
 
+use std::io::Write;
+
 use aurum_host::{Failure, Warning};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -70,4 +72,10 @@ pub(crate) fn say(py: Python<'_>, text: &str) {
     };
     // A closed stderr is no reason to end a training.
     let _ = write();
+}
+
+/// The same where the interpreter has ended.
+pub(crate) fn say_without_python(text: &str) {
+    // A closed stderr is no reason to end otherwise.
+    let _ = writeln!(std::io::stderr(), "aurum: {text}");
 }

@@ -85,6 +85,21 @@ EXITS = [
     ("sys.exit()", "finished", None),
     ("sys.exit(0)", "finished", None),
     ("try:\n    sys.exit(3)\nexcept SystemExit:\n    pass\nprint('goes on')", "finished", None),
+    ("raise SystemExit", "finished", None),
+    ("raise SystemExit()", "finished", None),
+    ("raise SystemExit(0)", "finished", None),
+    ("raise SystemExit((lambda: 0)())", "finished", None),
+    ("raise SystemExit(3)", "failed", "SystemExit: 3"),
+    ("def main():\n    raise SystemExit(300)\ntry:\n    main()\nfinally:\n    print('cleared')", "failed", "SystemExit: 300"),
+    ("raise SystemExit('no such data')", "failed", "SystemExit: 1"),
+    ("exit(4)", "failed", "SystemExit: 4"),
+    ("try:\n    sys.exit(3)\nexcept SystemExit:\n    pass\nraise SystemExit", "finished", None),
+    ("try:\n    sys.exit(0)\nexcept SystemExit:\n    pass\nraise SystemExit(5)", "failed", "SystemExit: 5"),
+    ("try:\n    sys.exit('said')\nfinally:\n    print('cleared')", "failed", "SystemExit: said"),
+    ("try:\n    raise SystemExit(3)\nexcept SystemExit:\n    pass\nprint('goes on')", "finished", None),
+    ("class Own(SystemExit):\n    pass\nraise Own(6)", "failed", "SystemExit: 6"),
+    ("import threading\nthread = threading.Thread(target=exec, args=('raise ValueError',))\nthread.start()\nthread.join()", "finished", None),
+    ("import threading\nthread = threading.Thread(target=exec, args=('raise SystemExit(3)',))\nthread.start()\nthread.join()", "finished", None),
     ("import threading\nthread = threading.Thread(target=sys.exit, args=(3,))\nthread.start()\nthread.join()", "finished", None),
 ]
 
@@ -130,3 +145,39 @@ def test_a_record_without_notes_is_shown(env: AuEnv) -> None:
     shown = json.loads(env.au("show", "@", "--json").ok().stdout)
     assert not {"notes", "artifacts", "metrics_more"} & set(shown)
     assert "Notes" not in env.au("show", "@").ok().stdout
+
+
+def test_however_the_script_is_run_its_exit_is_told(env: AuEnv) -> None:
+    env.script("if __name__ == '__main__':\n    au.start('module')\n    raise SystemExit(3)\n", "src/module.py")
+    assert env.python("-m", "src.module").code == 3
+    assert env.python("-c", "import aurum as au\nau.start('command')\nraise SystemExit(4)").code == 4
+    env.script("import threading\nthread = threading.Thread(target=au.start, args=('thread',))\nthread.start()\nthread.join()\nraise SystemExit(5)\n")
+    out = env.python("src/experiment.py", "--verbose")
+    assert (out.code, out.stdout) == (5, "") and out.stderr.startswith("aurum: recorded experiment ")
+    assert [(row["name"], row.get("problem")) for row in env.rows()] == [
+        ("module", "SystemExit: 3"),
+        ("command", "SystemExit: 4"),
+        ("thread", "SystemExit: 5"),
+    ]
+    assert env.au("recover").ok().stdout == "Nothing to recover\n"
+
+
+def test_threads_at_the_end_and_their_exceptions(env: AuEnv) -> None:
+    env.script(
+        "import threading, time\nau.log(loss=1)\n"
+        "def late():\n    time.sleep(0.3)\n    au.log(late=1)\n    print('late')\n    raise ValueError('in a thread')\n"
+        "threading.Thread(target=late).start()\n"
+    )
+    assert "ValueError: in a thread" in env.python("src/experiment.py").ok().stderr
+    [row] = env.rows()
+    assert (row["status"], row["metrics"]) == ("finished", {"loss": 1, "late": 1})
+    log = env.log(env.tags()[0])
+    assert log.startswith("late\n") and log.endswith("ValueError: in a thread")
+
+
+def test_a_process_that_leaves_without_a_word_has_kept_all(env: AuEnv) -> None:
+    env.script("import os\nau.log(loss=1)\nprint('here', flush=True)\nos._exit(3)\n")
+    assert env.python("src/experiment.py").code == 3
+    assert env.rows()[0]["status"] == "lost"
+    env.au("recover").ok()
+    assert (env.rows()[0]["status"], env.log(env.tags()[0])) == ("killed", "here")

@@ -1,18 +1,22 @@
-"""Notices the code that a script exits with, which the interpreter itself keeps nowhere.
+"""Notices how a script exits, which the interpreter itself keeps nowhere.
 
-`sys.exit` stays what it is to its callers. What is raised as `SystemExit` past it is not seen.
+`sys.exit` stays what it is to its callers. Of what is raised as `SystemExit` past it, only that it was is seen, not the code.
 """
 
 import sys
 
 _exit = sys.exit
-_outermost = None
-_status = None
+#: What the main thread runs.
+_main = None
+#: What called `sys.exit` last, how far it had come then, and the status.
+_called = (None, None, None)
 
 
 def install():
-    """Watch `sys.exit`, if it is not watched yet."""
-    global _exit
+    """Watch `sys.exit`, if it is not watched yet, and note what the main thread runs."""
+    global _exit, _main
+    if _main is None:
+        _main = _bottom(_frame_of_main())
     if sys.exit is not exit:
         _exit, sys.exit = sys.exit, exit
 
@@ -30,22 +34,39 @@ def is_main():
 
 
 def exit(status=None, /):
-    global _outermost, _status
+    global _called
     # In another thread it ends that thread alone.
     if is_main():
-        frame = sys._getframe()
-        while frame.f_back is not None:
-            frame = frame.f_back
-        _outermost, _status = frame, status
+        frame = _bottom(sys._getframe())
+        _called = frame, frame.f_lasti, status
     _exit(status)
 
 
-def failure():
-    """What the script failed with, if `sys.exit` ended it and told so: the code, as text."""
-    if _outermost is None or _status is None or _status == 0:
-        return None
+def ending():
+    """How the script ended, if no exception did that nobody caught.
+
+    Returns:
+        Whether it exited rather than came to its end; whether `sys.exit` did that for sure; and the status that it was given last.
+    """
+    frame, place, status = _called
+    if _main is None and frame is None:
+        return False, True, None
     from opcode import opname
 
+    main = frame if _main is None else _main
     # Where somebody caught what `sys.exit` raised, the script came to its end.
-    last = opname[_outermost.f_code.co_code[_outermost.f_lasti]]
-    return None if last.startswith("RETURN_") else str(_status)
+    if opname[main.f_code.co_code[main.f_lasti]].startswith("RETURN_"):
+        return False, True, None
+    return True, frame is main and place == main.f_lasti, status
+
+
+def _frame_of_main():
+    if is_main():
+        return sys._getframe()
+    return sys._current_frames().get(sys.modules["threading"].main_thread().ident)
+
+
+def _bottom(frame):
+    while frame is not None and frame.f_back is not None:
+        frame = frame.f_back
+    return frame
