@@ -21,6 +21,7 @@ mod opened;
 mod parameters;
 mod process;
 mod query;
+mod rank;
 mod run;
 mod scope;
 mod session;

@@ -8,12 +8,16 @@ use aurum_host::discovery::{discover, not_checked_out};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString};
 
+use crate::rank::Rank;
+
 static PROCESS: OnceLock<Process> = OnceLock::new();
 
 /// As it was when `aurum` was imported: before the script could change its folder, and before it could fork.
 struct Process {
     id: u32,
     worker: bool,
+    /// As the launcher says it: what the script sets later is its own matter.
+    rank: Option<Rank>,
     folder: Option<PathBuf>,
     project: Option<PathBuf>,
 }
@@ -22,7 +26,9 @@ struct Process {
 pub(crate) fn note(py: Python<'_>) -> bool {
     let folder = std::env::current_dir().ok();
     let project = find_project(py, folder.as_deref());
-    PROCESS.set(Process { id: std::process::id(), worker: made_by_multiprocessing(py), folder, project }).is_ok()
+    let rank = Rank::read(|name| std::env::var(name).ok());
+    let (id, worker) = (std::process::id(), made_by_multiprocessing(py));
+    PROCESS.set(Process { id, worker, rank, folder, project }).is_ok()
 }
 
 /// Whether this is the process that imported `aurum`, and not a child forked from it since. Asked before any lock of ours is
@@ -68,6 +74,12 @@ pub(crate) fn multiprocessing_parent(py: Python<'_>) -> Option<u32> {
 /// Whether tracking is switched off.
 pub(crate) fn is_disabled(py: Python<'_>) -> bool {
     std::env::var_os("AURUM_MODE").is_some_and(|mode| mode == "disabled") || has_flag(py, "--no-tracking")
+}
+
+/// The rank of a process of a distributed training that leaves recording to the first one.
+pub(crate) fn other_rank() -> Option<Rank> {
+    let ranks = std::env::var("AURUM_RANKS").ok();
+    PROCESS.get()?.rank.filter(|rank| rank.is_other(ranks.as_deref()))
 }
 
 /// Whether a flag stands on the command line.

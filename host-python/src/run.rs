@@ -9,6 +9,7 @@ use pyo3::types::{PyModule, PyString};
 use crate::errors::{explained, is_mistake, raise};
 use crate::extras::words;
 use crate::membership::{self, Membership};
+use crate::rank::Rank;
 use crate::session::{self, Site, Standing, long, short};
 use crate::{exit_status, fetch, opened, parameters, process, scope, warn};
 
@@ -20,6 +21,9 @@ pub(crate) fn site(py: Python<'_>) -> Site {
 
 /// Whether this child has a part in its parent's run, taken up now where it is time to. What the script prints is no reason to warn.
 pub(crate) fn join(py: Python<'_>, printing: bool) -> bool {
+    if process::other_rank().is_some() {
+        return false;
+    }
     // It runs the script's top level once more: its parent has recorded that.
     if process::is_inheriting(py) {
         return false;
@@ -72,6 +76,15 @@ pub(crate) fn enter(py: Python<'_>, beginning: Beginning) -> PyResult<bool> {
         Standing::Idle => {}
     }
     if process::is_disabled(py) {
+        return Ok(false);
+    }
+    if let Some(Rank { rank, size }) = process::other_rank() {
+        // Its children have been told by it.
+        if !process::is_child() {
+            let hint = "Set `AURUM_RANKS=all` to have each rank record an experiment of its own".to_owned();
+            warn::note(py, &format!("this is rank {rank} of {size}, and rank 0 records the experiment"), &[hint]);
+        }
+        short(py, |session| session.give_up());
         return Ok(false);
     }
     if process::is_child() {
@@ -235,7 +248,8 @@ pub(crate) fn begin(py: Python<'_>) -> bool {
     {
         opened::watch(py, &root);
     }
-    first && !process::is_disabled(py) && if process::is_worker() { of_a_run } else { process::project(py).is_some() }
+    let records = !process::is_disabled(py) && process::other_rank().is_none();
+    first && records && if process::is_worker() { of_a_run } else { process::project(py).is_some() }
 }
 
 /// Wait until no thread is within the tracker; the package has it called before each fork.

@@ -21,6 +21,14 @@ pub(crate) fn warn(py: Python<'_>, message: &str, hints: &[String]) {
     }
 }
 
+/// Says something that is as it should be, the same words only once.
+pub(crate) fn note(py: Python<'_>, message: &str, hints: &[String]) {
+    let text = format!("aurum: {}\n", explained(message, hints));
+    if is_first(py, &text) {
+        say(py, &text);
+    }
+}
+
 /// Whether this is to be said for the first time.
 fn is_first(py: Python<'_>, text: &str) -> bool {
     let first = || -> PyResult<bool> {

@@ -4,3 +4,6 @@
 mod gate;
 #[path = "../src/named_run.rs"]
 mod named_run;
+
+#[path = "../src/rank.rs"]
+mod rank;
