@@ -258,9 +258,15 @@ pub(crate) fn before_fork(py: Python<'_>) {
     session::before_fork(py);
 }
 
-/// Have the forked child's own workers take part in its run; the package has it called in each.
+/// Have the forked child's own workers take part in its run, and the child die of what it would; the package has it called in each.
 #[pyfunction]
 pub(crate) fn after_fork(py: Python<'_>) {
+    let leave = || -> PyResult<()> {
+        let terminate = py.import("sys")?.getattr("modules")?.call_method1("get", ("aurum._terminate",))?;
+        if terminate.is_none() { Ok(()) } else { terminate.call_method0("leave_to_default").map(drop) }
+    };
+    // It is no reason for the child not to go on.
+    let _ = leave();
     membership::tell_workers(py);
 }
 
@@ -317,12 +323,8 @@ pub(crate) fn at_exit(py: Python<'_>) {
 /// Save what there is: the process is about to die of a signal.
 #[pyfunction]
 pub(crate) fn terminated(py: Python<'_>) {
-    if process::is_child() {
-        for number in own_sessions() {
-            // The run is its parent's; what goes wrong there, nobody is left to be told.
-            let _ = scope::within(number, || part(py));
-        }
-    } else {
+    // A child's run is its parent's, and its journal has all that it logged.
+    if !process::is_child() {
         end_blocks(py);
         scope::within(scope::SHARED, || finish(py, Outcome::Killed, None, Standing::Closed));
     }

@@ -111,6 +111,22 @@ def test_a_child_that_logs_nothing_makes_no_file(env: AuEnv, method: str) -> Non
     assert env.log(tag) == "at the top level"
 
 
+def test_workers_die_when_their_pool_is_terminated(env: AuEnv) -> None:
+    env.script(
+        "import multiprocessing, os, signal\n"
+        "au.log(loss=1.0)\n"
+        "assert signal.getsignal(signal.SIGTERM) != signal.SIG_DFL\n"
+        "def handler():\n    return signal.getsignal(signal.SIGTERM) == signal.SIG_DFL\n"
+        "for number in range(30):\n"
+        "    with multiprocessing.get_context('fork').Pool(2) as pool:\n        assert pool.apply(handler)\n"
+        "pid = os.fork()\n"
+        "if pid == 0:\n    au.log(child=1)\n    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGTERM\n"
+    )
+    assert env.python("src/experiment.py").ok().stderr == ""
+    assert the_row(env)["metrics"] == {"loss": 1.0, "child": 1}
+
+
 def test_workers_workers_take_part(env: AuEnv) -> None:
     env.script(
         "from concurrent.futures import ProcessPoolExecutor as Pool\nimport multiprocessing\n"

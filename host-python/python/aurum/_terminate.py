@@ -22,6 +22,16 @@ def restore():
         _signal.signal(_signal.SIGTERM, _signal.SIG_DFL)
 
 
+def leave_to_default():
+    """Leave the signal to its default in a forked child.
+
+    What the child logged is kept however it dies. A handler would only come to be called once Python goes on, which in a child that waits
+    for another one, as workers of a pool do, may be never.
+    """
+    if _signal.getsignal(_signal.SIGTERM) is _terminate:
+        _signal.signal(_signal.SIGTERM, _signal.SIG_DFL)
+
+
 def _terminate(number, frame):
     _signal.signal(number, _signal.SIG_DFL)
     try:
