@@ -1,7 +1,7 @@
 //! Blocks of `aurum.run`: which run they are, and what their end says of it.
 
 use aurum_host::{Outcome, Problem};
-use pyo3::exceptions::PySystemExit;
+use pyo3::exceptions::{PyGeneratorExit, PySystemExit};
 use pyo3::prelude::*;
 
 use crate::extras::words;
@@ -94,5 +94,18 @@ fn of_block(py: Python<'_>, exception: &Bound<'_, PyAny>) -> (Outcome, Option<Pr
             return (Outcome::Finished, None);
         }
     }
+    // A generator that is closed was not asked for more; a task that is cancelled was stopped from outside, by Ctrl-C for one.
+    if exception.is_instance_of::<PyGeneratorExit>() {
+        return (Outcome::Finished, None);
+    }
+    if is_cancelled(py, exception).unwrap_or(false) {
+        return (Outcome::Interrupted, None);
+    }
     of_exception(py, exception)
+}
+
+fn is_cancelled(py: Python<'_>, exception: &Bound<'_, PyAny>) -> PyResult<bool> {
+    // Where nobody has imported it, nothing is a task.
+    let asyncio = py.import("sys")?.getattr("modules")?.call_method1("get", ("asyncio.exceptions",))?;
+    if asyncio.is_none() { Ok(false) } else { exception.is_instance(&asyncio.getattr("CancelledError")?) }
 }

@@ -173,6 +173,36 @@ asyncio.run(everything())
     assert rows["later"]["metrics"] == {"loss": -1}
 
 
+def test_a_task_that_is_cancelled_is_interrupted_and_a_generator_that_is_closed_is_done(env: AuEnv) -> None:
+    env.script(
+        """
+import asyncio
+
+async def work():
+    with au.run("task"):
+        await asyncio.sleep(600)
+
+async def everything():
+    task = asyncio.create_task(work())
+    await asyncio.sleep(0.05)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+asyncio.run(everything())
+
+def steps():
+    with au.run("generator"):
+        yield 1
+        yield 2
+
+for step in steps():
+    break
+"""
+    )
+    assert env.python("src/experiment.py").ok().stderr == ""
+    assert {name: row["status"] for name, row in by_name(env).items()} == {"task": "interrupted", "generator": "finished"}
+
+
 def test_a_child_that_is_forked_in_a_block_takes_part_in_it(env: AuEnv) -> None:
     env.script(
         """

@@ -13,7 +13,7 @@ def run(name=None, *, tags=None, group=None, resume=None):
     that it is in; threads that are in none, to the main thread's innermost.
 
     Whatever ends the block ends the experiment: without an exception it is `finished`, with one `failed`, with the traceback, and with
-    Ctrl-C `interrupted`. The exception goes on as it would have.
+    Ctrl-C, or where its task is cancelled, `interrupted`. The exception goes on as it would have.
 
     Args:
         name: A name to select the experiment by, besides its id. A function's own name without it.
