@@ -258,15 +258,9 @@ pub(crate) fn before_fork(py: Python<'_>) {
     session::before_fork(py);
 }
 
-/// Have the forked child's own workers take part in its run, and the child die of what it would; the package has it called in each.
+/// Have the forked child's own workers take part in its run; the package has it called in each.
 #[pyfunction]
 pub(crate) fn after_fork(py: Python<'_>) {
-    let leave = || -> PyResult<()> {
-        let terminate = py.import("sys")?.getattr("modules")?.call_method1("get", ("aurum._terminate",))?;
-        if terminate.is_none() { Ok(()) } else { terminate.call_method0("leave_to_default").map(drop) }
-    };
-    // It is no reason for the child not to go on.
-    let _ = leave();
     membership::tell_workers(py);
 }
 
