@@ -11,13 +11,15 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::catalogue::Saved;
+use crate::dataset::usage;
 use crate::error::{Failure, FailureKind, PortError, Result};
 use crate::history::{self, Found};
 use crate::journal::event::{ParameterSet, Resumed, Started};
 use crate::journal::fold::State;
 use crate::metrics::{Number, Statistics};
 use crate::ports::{Location, Ports};
-use crate::record::{Record, Stretch};
+use crate::record::{Parameter, Record, Stretch};
+use crate::run::{MOST_ARTIFACTS, MOST_INPUTS, MOST_MODELS, MOST_NOTE_BYTES, MOST_NOTES, MOST_TAGS, note_room};
 use crate::{completion, id, layout, records, time};
 
 /// The saved experiment that a selector names, for another stretch of it: its record and its commit. One whose process is gone is
@@ -69,31 +71,40 @@ pub fn former(ports: &Ports, started: &Started) -> Result<Option<Record>> {
 
 /// Adds what the experiment had before to what this stretch has. Its metrics are told by the values that count.
 pub fn lay_under(state: &mut State, former: Record, resumed: &Resumed, mut earlier: HashMap<String, Statistics>) {
-    for (name, parameter) in former.parameters {
-        let crate::record::Parameter { value, source } = parameter;
+    for (name, Parameter { value, source }) in former.parameters {
         state.parameters.entry(name.clone()).or_insert(ParameterSet { name, value, source });
     }
-    for (name, model) in former.models {
-        state.models.entry(name).or_insert(model);
+    let more = fill(&mut state.models, former.models, MOST_MODELS)
+        + fill(&mut state.artifacts, former.artifacts, MOST_ARTIFACTS);
+    for (name, usage) in &mut state.datasets {
+        usage.used |= former.datasets.get(name).is_some_and(|former| former.used);
     }
-    for (name, artifact) in former.artifacts {
-        state.artifacts.entry(name).or_insert(artifact);
-    }
-    for (name, usage) in former.datasets {
-        let used = usage.used;
-        state.datasets.entry(name).or_insert(usage).used |= used;
-    }
+    let more = more + usage::add_former(&mut state.datasets, former.datasets);
     let notes = former.notes.into_iter().map(|note| (time::parse(&note.at).unwrap_or_default(), note.text));
-    state.notes = notes.chain(std::mem::take(&mut state.notes)).collect();
-    state.note_bytes = state.notes.iter().map(|(_, text)| crate::run::note_room(text)).sum();
-    let inputs = std::mem::take(&mut state.inputs);
-    state.inputs = former.inputs;
-    for input in inputs {
-        if !state.inputs.contains(&input) {
-            state.inputs.push(input);
+    let notes: Vec<_> = notes.chain(std::mem::take(&mut state.notes)).collect();
+    let count = notes.len();
+    state.note_bytes = 0;
+    for (at, text) in notes {
+        let bytes = state.note_bytes + note_room(&text);
+        if state.notes.len() < MOST_NOTES && bytes <= MOST_NOTE_BYTES {
+            state.note_bytes = bytes;
+            state.notes.push((at, text));
         }
     }
-    state.tags.extend(former.tags);
+    let more = more + (count - state.notes.len()) as u64;
+    let mut inputs = former.inputs;
+    for input in std::mem::take(&mut state.inputs) {
+        if !inputs.contains(&input) {
+            inputs.push(input);
+        }
+    }
+    let more = more + inputs.len().saturating_sub(MOST_INPUTS) as u64;
+    inputs.truncate(MOST_INPUTS);
+    state.inputs = inputs;
+    let room = MOST_TAGS.saturating_sub(state.tags.len());
+    let tags: Vec<String> = former.tags.difference(&state.tags).cloned().collect();
+    state.more += more + tags.len().saturating_sub(room) as u64;
+    state.tags.extend(tags.into_iter().take(room));
     state.group = state.group.take().or(former.group);
     let positions: HashMap<String, usize> = state.names.iter().cloned().zip(0..).collect();
     for (name, statistics) in former.metrics {
@@ -122,23 +133,30 @@ pub fn lay_under(state: &mut State, former: Record, resumed: &Resumed, mut earli
     });
 }
 
+/// Adds what is not there by its name yet, as far as there is room; how much there was no room for. The processes of a run keep to the limits
+/// each by itself.
+fn fill<T>(kept: &mut BTreeMap<String, T>, former: BTreeMap<String, T>, most: usize) -> u64 {
+    let mut more = 0;
+    for (name, value) in former {
+        if kept.contains_key(&name) {
+            continue;
+        }
+        if kept.len() < most {
+            kept.insert(name, value);
+        } else {
+            more += 1;
+        }
+    }
+    more
+}
+
 /// The same of a run that goes on, for looking at it. Where the values of earlier stretches matter one by one, they are read.
 ///
 /// # Errors
 /// When git can't be read.
 pub fn complete(ports: &Ports, state: &mut State, later: Option<&mut Counting>) -> Result<()> {
-    let Some((former, resumed)) = state
-        .started
-        .as_ref()
-        .and_then(|started| {
-            let former = former(ports, started).transpose()?;
-            Some(former.map(|former| (former, started.resumed.clone())))
-        })
-        .transpose()?
-    else {
-        return Ok(());
-    };
-    let Some(resumed) = resumed else { return Ok(()) };
+    let Some(started) = &state.started else { return Ok(()) };
+    let (Some(former), Some(resumed)) = (former(ports, started)?, started.resumed.clone()) else { return Ok(()) };
     let earlier = match later {
         Some(later) => statistics(ports, &former, &resumed.commit, state, later)?,
         None => former.metrics.iter().map(|(name, statistics)| (name.clone(), statistics.clone())).collect(),

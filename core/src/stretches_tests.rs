@@ -271,6 +271,41 @@ fn code_that_changed_between_is_recorded_and_a_pause_is_no_part_of_the_duration(
     assert_eq!(history::ids(&world.ports(), &request).unwrap().len(), 1);
 }
 
+/// Each process keeps to the limits by itself; all stretches together may come to more than a record takes.
+#[test]
+fn what_stretches_and_their_children_have_together_fits_a_record() {
+    let world = World::project();
+    let many = |run: &Run, prefix: &str| {
+        for number in 0..400 {
+            run.save_model(&format!("{prefix}{number}"), World::bytes(b"x")).unwrap();
+            run.note(&format!("{prefix}{number} {}", "x".repeat(100))).unwrap();
+        }
+        run.label(&(0..80).map(|number| format!("{prefix}{number}")).collect::<Vec<_>>(), None).unwrap();
+    };
+    let run = Run::start(&world.ports(), Options::default()).unwrap();
+    many(&run, "first");
+    let id = run.finish(Status::Finished, None).unwrap().id;
+    drop(run);
+    let run = resume(&world);
+    let full = run.label(&(0..21).map(|number| format!("own{number}")).collect::<Vec<_>>(), None).unwrap_err();
+    assert_eq!(full.kind, FailureKind::LimitReached, "what there was counts");
+    for prefix in ["a", "b"] {
+        // Of a child, what the experiment had counts too, and what its siblings have does not.
+        let child = Run::join(&world.ports(), &id).unwrap();
+        for number in 0..100 {
+            child.save_model(&format!("{prefix}{number}"), World::bytes(b"x")).unwrap();
+            child.note(&format!("{prefix}{number}")).unwrap();
+        }
+        child.label(&(0..20).map(|number| format!("{prefix}{number}")).collect::<Vec<_>>(), None).unwrap();
+    }
+    run.finish(Status::Finished, None).unwrap();
+    let record = shown(&world);
+    assert_eq!(record["models"].as_object().unwrap().len(), 500);
+    assert_eq!(record["notes"].as_array().unwrap().len(), 500);
+    assert_eq!(record["tags"].as_array().unwrap().len(), 100);
+    assert!(world.warnings().iter().any(|warning| warning.contains("left out")), "{:?}", world.warnings());
+}
+
 proptest! {
     #[test]
     fn steps_are_a_set(steps in proptest::collection::vec(prop_oneof![0..40u64, u64::MAX - 3..=u64::MAX], 0..60)) {

@@ -46,7 +46,7 @@ times = [point.time for point in one.history("loss")]
 assert times == sorted(times)
 assert (one.model(), one.model("other"), one.artifact("a.txt")) == (b"late", b"kept", b"a")
 assert one.notes == ["before", "after"] and one.log() == "first stretch\\nsecond stretch\\n"
-assert [stretch["status"] for stretch in one.record["stretches"]] == [FORMER]
+assert [stretch["status"] for stretch in one.stretches] == [FORMER]
 assert len(au.metrics()) == 1
 """
 

@@ -142,6 +142,27 @@ pub fn at_start(ports: &Ports) -> BTreeMap<String, Usage> {
     usages
 }
 
+/// Adds datasets that an experiment had before it was resumed and that are not there any more, as far as there is room; how many there was no
+/// room for.
+pub fn add_former(usages: &mut BTreeMap<String, Usage>, former: BTreeMap<String, Usage>) -> u64 {
+    let takes =
+        |name: &str, usage: &Usage| serde_json::to_string(usage).map_or(0, |text| name.len() + text.len() + LINES);
+    let mut room = usages.iter().fold(MOST_BYTES, |room, (name, usage)| room.saturating_sub(takes(name, usage)));
+    let mut more = 0;
+    for (name, usage) in former {
+        if usages.contains_key(&name) {
+            continue;
+        }
+        room = room.saturating_sub(takes(&name, &usage));
+        if usages.len() >= MOST || room == 0 {
+            more += 1;
+        } else {
+            usages.insert(name, usage);
+        }
+    }
+    more
+}
+
 /// A dataset that the script uses, looked at whole, and now: the script may have changed it since the run began.
 pub fn at_use(ports: &Ports, dataset: &Dataset, former: Option<&Usage>) -> Usage {
     let mut usage = Usage::of(dataset, true);

@@ -113,6 +113,11 @@ class Experiment:
         return [note["text"] for note in self.record.get("notes", ())]
 
     @property
+    def stretches(self):
+        """What is recorded of the stretches before it was resumed, oldest first; none of an experiment that never was."""
+        return self.record.get("stretches", [])
+
+    @property
     def datasets(self):
         """What is recorded of each dataset, by name."""
         return self.record.get("datasets", {})
