@@ -60,6 +60,7 @@ pub mod parameters;
 pub mod ports;
 pub mod project;
 pub mod query;
+pub mod reads;
 pub mod record;
 pub mod records;
 pub mod redact;

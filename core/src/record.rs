@@ -13,6 +13,7 @@ use crate::error::{Failure, FailureKind, Result};
 use crate::metrics::{Number, Statistics};
 use crate::parameters::Source;
 use crate::ports::MachineFacts;
+use crate::reads::Read;
 use crate::snapshot::LeftOut;
 use crate::value;
 
@@ -203,6 +204,12 @@ pub struct Record {
     /// What it was built on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<Input>,
+    /// What it read past the project.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reads: Vec<Read>,
+    /// Whether it read more than is listed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reads_cut: bool,
     /// None where no script ran.
     pub environment: Option<Environment>,
     /// The computer.

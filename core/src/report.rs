@@ -53,6 +53,8 @@ pub fn record(started: &Started, ending: &Ending, state: &State, requirements: &
         notes: state.notes.iter().map(|(time, text)| Note { at: time::format(*time), text: text.clone() }).collect(),
         datasets: state.datasets.clone(),
         inputs: state.inputs.clone(),
+        reads: state.reads.list().to_vec(),
+        reads_cut: state.reads.cut,
         environment: started.interpreter.as_ref().map(|(implementation, version)| Environment {
             implementation: implementation.clone(),
             version: version.clone(),

@@ -21,6 +21,7 @@ use crate::models::{self, Found};
 use crate::parameters::Parameter;
 use crate::ports::{ByteStream, Head, Identity, JournalWriter, ObjectId, Place, Ports};
 use crate::project;
+use crate::reads::{Added, MOST_READS, Read, Reads};
 use crate::record::{Artifact, Input, Model, Status};
 use crate::redact;
 use crate::snapshot::{self, Selection};
@@ -90,6 +91,7 @@ struct Inner {
     /// Milliseconds from the start to what was recorded last.
     elapsed: Cell<u64>,
     inputs: usize,
+    reads: Reads,
     /// Whether the journal may say so already: nothing is appended after that.
     finishing: bool,
     finished: Option<Finished>,
@@ -223,6 +225,7 @@ impl Run {
                 datasets: state.datasets,
                 elapsed,
                 inputs: state.inputs.len(),
+                reads: state.reads,
                 finishing: state.ending.is_some(),
                 finished: None,
             }),
@@ -447,6 +450,35 @@ impl Run {
         let inner = &mut *self.inner.borrow_mut();
         (inner.notes, inner.note_bytes) = (notes + 1, bytes);
         Ok(())
+    }
+
+    /// Records a file that the script read past the project.
+    ///
+    /// # Errors
+    /// When there is no room for it, and when the journal can't be written.
+    pub fn note_read(&self, read: Read) -> Result<()> {
+        self.alive()?;
+        let added = self.inner.borrow().reads.look(&read);
+        let elapsed = self.elapsed(&self.inner.borrow());
+        match added {
+            Added::Known => Ok(()),
+            Added::New => {
+                self.append(&Event::Read { elapsed, read: Some(read.clone()) })?;
+                self.inner.borrow_mut().reads.add(read);
+                Ok(())
+            }
+            Added::NoRoom => {
+                if !self.inner.borrow().reads.cut {
+                    self.append(&Event::Read { elapsed, read: None })?;
+                    self.inner.borrow_mut().reads.cut = true;
+                }
+                Err(Failure::new(
+                    FailureKind::LimitReached,
+                    format!("The script reads more files than the {MOST_READS} that a record names"),
+                )
+                .hint("Add what belongs together as one folder: `au data add`"))
+            }
+        }
     }
 
     /// Finds a model by the rule of [`models::find`] and records it as an input when it is another experiment's.

@@ -35,8 +35,8 @@ pub use sharing::{DataOutcome, DataRemote, Freight, LeftBehind, Pulled, Pushed, 
 
 pub use crate::bindings::generated::aurum::tracker::types::Request;
 pub use crate::bindings::generated::exports::aurum::tracker::experiments::{
-    Declared, FinishedRun, Measurement, ModelLocation, Number, Outcome, OutputStream, Parameter, Problem, Resolution,
-    RunOptions, Source, StoredArtifact,
+    Declared, FinishedRun, Measurement, ModelLocation, Number, Outcome, OutputStream, Parameter, Problem, Reading,
+    Resolution, RunOptions, Source, StoredArtifact,
 };
 pub use crate::bindings::generated::exports::aurum::tracker::project::Created;
 
@@ -230,6 +230,14 @@ impl Tracker {
     /// When it says nothing, and when there is no room for it.
     pub fn note(&mut self, text: &str) -> Result<()> {
         self.with_run(|core, store, run| core.run().call_note(store, run, text))
+    }
+
+    /// Records a file that the script read past the project.
+    ///
+    /// # Errors
+    /// When there is no room for it.
+    pub fn note_reading(&mut self, reading: &Reading) -> Result<()> {
+        self.with_run(|core, store, run| core.run().call_note_reading(store, run, reading))
     }
 
     fn hand_over(&mut self, contents: Box<dyn Read + Send>) -> Result<Option<Resource<ByteStream>>> {

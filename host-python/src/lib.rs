@@ -19,6 +19,7 @@ mod opened;
 mod parameters;
 mod process;
 mod query;
+mod reading;
 mod run;
 mod session;
 mod values;
@@ -42,6 +43,8 @@ mod _aurum {
     use crate::parameters::{Parameters, parameter, parameters, params};
     #[pymodule_export]
     use crate::query::metrics;
+    #[pymodule_export]
+    use crate::reading::{note_reading, project, tell};
     #[pymodule_export]
     use crate::run::{after_fork, at_exit, before_fork, begin, end, end_experiment, output, run_id, start, terminated};
 

@@ -9,7 +9,7 @@ use pyo3::types::{PyModule, PyString};
 use crate::errors::{is_mistake, raise};
 use crate::membership::{self, Membership};
 use crate::session::{self, Site, Standing, long, short};
-use crate::{fetch, opened, parameters, process, warn};
+use crate::{fetch, opened, parameters, process, reading, warn};
 
 /// Where the tracker is opened: the project, else the working folder, in which nothing is recorded.
 pub(crate) fn site(py: Python<'_>) -> Site {
@@ -282,6 +282,7 @@ pub(crate) fn terminated(py: Python<'_>) {
 }
 
 fn finish(py: Python<'_>, outcome: Outcome, problem: Option<&Problem>, next: Standing) -> bool {
+    reading::flush(py);
     let (ended, warnings) = long(py, |session| (session.end(outcome, problem, next), session.take_warnings()));
     membership::leave(py);
     opened::forget();

@@ -15,7 +15,7 @@ use aurum_host::capabilities::interpreter::Interpreter;
 use aurum_host::capabilities::journal::quiet;
 use aurum_host::grants::Grants;
 use aurum_host::{Failure, FailureKind, Warning};
-use aurum_host::{FinishedRun, Measurement, Number, Outcome, OutputStream, Problem, RunOptions, Tracker};
+use aurum_host::{FinishedRun, Measurement, Number, Outcome, OutputStream, Problem, Reading, RunOptions, Tracker};
 use pyo3::prelude::*;
 
 use crate::gate::Gate;
@@ -26,6 +26,9 @@ const KEPT: usize = 1 << 20;
 
 /// What of it is dropped at once, the oldest first.
 const PIECE: usize = 64 << 10;
+
+/// Files read before the first tracking call that are remembered: as many as a record names.
+const READINGS: usize = 500;
 
 /// What is handed to the tracker at once.
 const CHUNK: usize = 256 << 10;
@@ -75,6 +78,8 @@ pub(crate) struct Session {
     metrics: HashMap<String, u32>,
     /// Models loaded before the run: their names and experiments.
     inputs: Vec<(String, String)>,
+    /// Files read past the project before the run.
+    readings: Vec<Reading>,
 }
 
 /// Work of microseconds, done without letting go of the interpreter, unless somebody else is at it.
@@ -177,9 +182,10 @@ impl Session {
             return Ok(());
         }
         let inputs = std::mem::take(&mut self.inputs);
+        let readings = std::mem::take(&mut self.readings);
         let kept = std::mem::take(&mut self.kept);
         if let Err(failure) = self.with_tracker(site, |tracker| tracker.start(options)) {
-            (self.inputs, self.kept) = (inputs, kept);
+            (self.inputs, self.readings, self.kept) = (inputs, readings, kept);
             return Err(failure);
         }
         self.standing = Standing::Running;
@@ -190,7 +196,7 @@ impl Session {
             for (name, experiment) in &inputs {
                 tracker.find_model(name, Some(experiment), None)?;
             }
-            Ok(())
+            readings.iter().try_for_each(|reading| tracker.note_reading(reading))
         })?;
         Ok(())
     }
@@ -242,6 +248,15 @@ impl Session {
         if self.standing == Standing::Idle && !self.inputs.contains(&input) {
             self.inputs.push(input);
         }
+    }
+
+    /// A file was read past the project: of the run under way, else of the next one.
+    pub(crate) fn read(&mut self, reading: Reading) -> Result<()> {
+        if self.standing == Standing::Idle && self.readings.len() < READINGS {
+            self.readings.push(reading);
+            return Ok(());
+        }
+        self.with_run(|tracker| tracker.note_reading(&reading)).map(drop)
     }
 
     /// Logs one value of a metric that is known by number; none where something else is the case.

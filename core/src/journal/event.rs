@@ -13,6 +13,7 @@ use crate::error::{Failure, FailureKind, Result};
 use crate::metrics::{MOST_METRICS, Number};
 use crate::parameters::Source;
 use crate::ports::{MachineFacts, Package};
+use crate::reads::Read;
 use crate::record::{Artifact, Input, Model, Status};
 use crate::snapshot::LeftOut;
 
@@ -203,6 +204,13 @@ pub enum Event<'a> {
         /// Where its bytes are.
         artifact: Artifact,
     },
+    /// A file read past the project.
+    Read {
+        /// Milliseconds since the start.
+        elapsed: u64,
+        /// Which one; none where there is no room for any more.
+        read: Option<Read>,
+    },
 }
 
 const STARTED: u8 = 1;
@@ -221,6 +229,7 @@ const OUTPUT_AT: u8 = 13;
 const JOINED: u8 = 14;
 const NOTE: u8 = 15;
 const ARTIFACT: u8 = 16;
+const READ: u8 = 20;
 
 /// A dataset of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -251,6 +260,13 @@ struct TimedInput {
 struct TimedNote {
     elapsed: u64,
     text: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct TimedRead {
+    elapsed: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    read: Option<Read>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -287,6 +303,7 @@ impl Event<'_> {
             Self::Joined(_) => JOINED,
             Self::Note { .. } => NOTE,
             Self::Artifact { .. } => ARTIFACT,
+            Self::Read { .. } => READ,
         }
     }
 
@@ -326,6 +343,7 @@ impl Event<'_> {
             Self::Artifact { elapsed, name, artifact } => {
                 json(out, &NamedArtifact { elapsed: *elapsed, name: name.clone(), artifact: artifact.clone() });
             }
+            Self::Read { elapsed, read } => json(out, &TimedRead { elapsed: *elapsed, read: read.clone() }),
         }
     }
 }
@@ -360,6 +378,7 @@ impl<'a> Event<'a> {
                 name,
                 artifact,
             }),
+            READ => from_json(payload).map(|TimedRead { elapsed, read }| Self::Read { elapsed, read }),
             _ => None,
         };
         event.ok_or_else(|| {
@@ -402,7 +421,7 @@ pub fn begin_timed(out: &mut Vec<u8>, elapsed: u64) {
 pub fn elapsed(kind: u8, payload: &[u8]) -> Option<u64> {
     match kind {
         MEASURED | OUTPUT_AT => read_varint(&mut &*payload),
-        MODEL | INPUT | JOINED | NOTE | ARTIFACT => serde_json::from_slice::<Elapsed>(payload).ok()?.elapsed,
+        MODEL | INPUT | JOINED | NOTE | ARTIFACT | READ => serde_json::from_slice::<Elapsed>(payload).ok()?.elapsed,
         _ => None,
     }
 }

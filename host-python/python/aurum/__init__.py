@@ -12,7 +12,7 @@ import os as _os
 
 from _collections_abc import Mapping as _Mapping
 
-from . import _aurum, _streams, _stripping
+from . import _aurum, _imports, _streams
 from ._aurum import (
     Parameters,
     dataset,
@@ -130,7 +130,7 @@ def __dir__():
     return sorted({*globals(), *_LATER, *params})
 
 
-_stripping.install()
+_imports.install()
 if _aurum.begin():
     _streams.install()
 _os.register_at_fork(before=_aurum.before_fork, after_in_child=_aurum.after_fork)

@@ -46,6 +46,10 @@ pub(crate) struct Record {
     #[serde(default)]
     inputs: Vec<Input>,
     #[serde(default)]
+    reads: Vec<Reading>,
+    #[serde(default)]
+    reads_cut: bool,
+    #[serde(default)]
     environment: Option<Environment>,
     machine: Machine,
     aurum: String,
@@ -120,6 +124,18 @@ struct Input {
     experiment: String,
     model: String,
     digest: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Reading {
+    through: String,
+    #[serde(default)]
+    storage: Option<String>,
+    path: String,
+    #[serde(default)]
+    size: Option<u64>,
+    #[serde(default)]
+    digest: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use jiff::Timestamp;
 
-use super::{Code, Environment, Input, Kept, Machine, Metric, Note, Parameter, Record, Usage};
+use super::{Code, Environment, Input, Kept, Machine, Metric, Note, Parameter, Reading, Record, Usage};
 use crate::cli::render::facts::Facts;
 use crate::cli::render::grid::{Cell, Column, Grid};
 use crate::cli::render::style::{self, Palette};
@@ -25,6 +25,7 @@ impl Record {
         self.write_parameters(&mut page)?;
         self.write_metrics(&mut page)?;
         self.write_data(&mut page)?;
+        self.write_reads(&mut page)?;
         self.write_models(&mut page)?;
         self.write_notes(&mut page)?;
         self.write_surroundings(&mut page)
@@ -137,6 +138,30 @@ impl Record {
             column("used", &|usage| Some(Cell::text(if usage.used { "yes" } else { "no" }))),
             column("state", &|usage| Some(Cell::text(state(usage)))),
         ])
+    }
+
+    fn write_reads(&self, page: &mut Page<'_>) -> io::Result<()> {
+        if self.reads.is_empty() {
+            return Ok(());
+        }
+        page.title("Read from storages")?;
+        let named = &self.reads[..self.reads.len().min(NAMED)];
+        let column = |heading, cell: &dyn Fn(&Reading) -> Option<Cell>| Column::new(heading, named.iter().map(cell));
+        page.grid(vec![
+            column("path", &|read| Some(Cell::text(&read.path))),
+            column("storage", &|read| Some(Cell::text(read.storage.as_deref().unwrap_or("-")))),
+            column("size", &|read| read.size.map(|size| Cell::number(size::bytes(size)))),
+            column("digest", &|read| Some(Cell::text(read.digest.as_deref().map_or("read in part".into(), digits)))),
+            column("through", &|read| Some(Cell::text(&read.through))),
+        ])?;
+        match self.reads.len() - named.len() {
+            0 if self.reads_cut => writeln!(page.out, "{:INDENT$}and more", ""),
+            0 => Ok(()),
+            more if self.reads_cut => {
+                writeln!(page.out, "{:INDENT$}and {more} more that are listed by `--json`, and others", "")
+            }
+            more => writeln!(page.out, "{:INDENT$}and {more} more", ""),
+        }
     }
 
     fn write_models(&self, page: &mut Page<'_>) -> io::Result<()> {
@@ -311,6 +336,10 @@ mod tests {
                 "gone.csv": usage("missing", json!({ "digest": null })),
             },
             "models": { "model": { "digest": DIGEST, "size": 1024 } },
+            "reads": [
+                { "through": "catalysis", "storage": "lab", "path": "sets/a.pkl", "size": 2048, "digest": DIGEST },
+                { "through": "fsspec", "storage": "http", "path": "http://example.org/b", "partial": true },
+            ],
             "inputs": [{ "experiment": "280459c5-b183-462d-b89e-e53019f81c88", "model": "best", "digest": DIGEST }],
             "environment": {
                 "implementation": "CPython", "version": "3.11.7", "packages": 42, "requirements": DIGEST,
@@ -367,6 +396,11 @@ Data
   far.csv     3.8 MiB  5b00264637db  no    changed since it was added as 0123456789ab, outside of the project
   gone.csv    3.8 MiB  -             yes   was not there
 
+Read from storages
+  path                  storage     size  digest        through
+  sets/a.pkl            lab      2.0 KiB  5b00264637db  catalysis
+  http://example.org/b  http           -  read in part  fsspec
+
 Models
   name      size  digest
   model  1.0 KiB  5b00264637db
@@ -393,6 +427,7 @@ Surroundings
             record[key] = json!({});
         }
         record["inputs"] = json!([]);
+        record["reads"] = json!([]);
         record["code"]["left_out"] = json!([]);
         record["status"] = "running".into();
         let text = shown(&record, &Screen::default());
