@@ -18,7 +18,7 @@ use crate::ports::{
 use crate::record::Status;
 use crate::report;
 use crate::snapshot::{LeftOut, Reason};
-use crate::{catalogue, id, layout, notes, texts};
+use crate::{catalogue, id, layout, notes, requirements, texts};
 
 /// A run that has become a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -331,9 +331,9 @@ fn write_and_close(
         log.write(problem.traceback.as_bytes())?;
     }
 
-    let requirements = report::requirements(&state.packages);
+    let requirements_text = requirements::text(&state.packages);
     let mut tree = base(ports, &mut started, missing)?;
-    let record = report::record(&started, ending, &state, &requirements);
+    let record = report::record(&started, ending, &state, &requirements_text);
     if state.more + record.metrics_more > 0 {
         let message = format!(
             "The children of the run logged more than a record takes: {} metrics and {} notes, artefacts and models are left out of it",
@@ -349,7 +349,7 @@ fn write_and_close(
     tree.remove(layout::EXPERIMENTS)?;
     tree.put(&layout::record(id), &blob(ports, text.as_bytes())?)?;
     tree.put(&layout::metrics(id), &metrics.finish()?)?;
-    tree.put(&layout::requirements(id), &blob(ports, requirements.as_bytes())?)?;
+    tree.put(&layout::requirements(id), &blob(ports, requirements_text.as_bytes())?)?;
     tree.put(&layout::log(id), &log.finish()?)?;
     let (name, email) = started.identity.clone();
     let head = started.head.clone().filter(|_| !missing.head);

@@ -66,6 +66,7 @@ pub mod records;
 pub mod redact;
 pub mod report;
 pub mod reproduction;
+pub mod requirements;
 pub mod retention;
 pub mod row;
 pub mod run;

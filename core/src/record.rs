@@ -12,7 +12,7 @@ use crate::dataset::usage::Usage;
 use crate::error::{Failure, FailureKind, Result};
 use crate::metrics::{Number, Statistics};
 use crate::parameters::Source;
-use crate::ports::MachineFacts;
+use crate::ports::{MachineFacts, Origin};
 use crate::reads::Read;
 use crate::snapshot::LeftOut;
 use crate::value;
@@ -153,6 +153,9 @@ pub struct Environment {
     pub packages: u64,
     /// `sha256:…` of requirements.txt.
     pub requirements: String,
+    /// Where packages come from that are from no index, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sources: BTreeMap<String, Origin>,
 }
 
 /// One experiment.

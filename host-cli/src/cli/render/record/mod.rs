@@ -143,6 +143,24 @@ struct Environment {
     implementation: String,
     version: String,
     packages: u64,
+    #[serde(default)]
+    sources: BTreeMap<String, Source>,
+}
+
+/// Where a package comes from that is from no index.
+#[derive(Clone, Debug, Deserialize)]
+struct Source {
+    kind: String,
+    #[serde(default)]
+    url: Option<String>,
+    #[serde(default)]
+    commit: Option<String>,
+    #[serde(default)]
+    branch: Option<String>,
+    #[serde(default)]
+    dirty: Option<bool>,
+    #[serde(default)]
+    own: bool,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -151,6 +169,26 @@ struct Machine {
     release: String,
     architecture: String,
     processors: u32,
+    memory: u64,
+    #[serde(default)]
+    processor: Option<String>,
+    #[serde(default)]
+    disk: Option<Disk>,
+    #[serde(default)]
+    gpus: Vec<Gpu>,
+    #[serde(default)]
+    gpu_driver: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Disk {
+    free: u64,
+    total: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Gpu {
+    name: String,
     memory: u64,
 }
 

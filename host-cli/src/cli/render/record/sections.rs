@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use jiff::Timestamp;
 
-use super::{Code, Environment, Input, Kept, Machine, Metric, Note, Parameter, Reading, Record, Usage};
+use super::{Code, Environment, Gpu, Input, Kept, Machine, Metric, Note, Parameter, Reading, Record, Source, Usage};
 use crate::cli::render::facts::Facts;
 use crate::cli::render::grid::{Cell, Column, Grid};
 use crate::cli::render::style::{self, Palette};
@@ -199,10 +199,12 @@ impl Record {
     }
 
     fn write_surroundings(&self, page: &mut Page<'_>) -> io::Result<()> {
-        let Machine { system, release, architecture, processors, memory } = &self.machine;
+        let Machine { system, release, architecture, processors, memory, processor, disk, gpus, gpu_driver } =
+            &self.machine;
+        self.write_sources(page)?;
         page.title("Surroundings")?;
         let mut facts = Facts::default();
-        if let Some(Environment { implementation, version, packages }) = &self.environment {
+        if let Some(Environment { implementation, version, packages, .. }) = &self.environment {
             facts.add("python", format!("{implementation} {version}, {}", size::count(*packages, "package")));
         }
         let processors = size::count((*processors).into(), "processor");
@@ -210,9 +212,45 @@ impl Record {
             "machine",
             format!("{system} {release}, {architecture}, {processors}, {} of memory", size::bytes(*memory)),
         );
+        facts.add_some("processor", processor.as_ref());
+        let disk = disk.as_ref().map(|disk| format!("{} free of {}", size::bytes(disk.free), size::bytes(disk.total)));
+        facts.add_some("disk", disk);
+        let mut driver = gpu_driver.as_ref().map_or_else(String::new, |driver| format!(", driver {driver}"));
+        for (name, memory, count) in alike(gpus) {
+            let times = if count > 1 { format!("{count} × ") } else { String::new() };
+            facts
+                .add("gpu", format!("{times}{name}, {} of memory{}", size::bytes(memory), std::mem::take(&mut driver)));
+        }
         facts.add("aurum", &self.aurum);
         page.facts(&facts)
     }
+
+    fn write_sources(&self, page: &mut Page<'_>) -> io::Result<()> {
+        let sources = self.environment.as_ref().map(|environment| &environment.sources);
+        let Some(sources) = sources.filter(|sources| !sources.is_empty()) else { return Ok(()) };
+        page.title("Packages from elsewhere than an index")?;
+        let column = |heading, cell: &dyn Fn(&Source) -> Option<Cell>| Column::new(heading, sources.values().map(cell));
+        page.grid(vec![
+            Column::new("name", sources.keys().map(|name| Some(Cell::text(name)))),
+            column("installed as", &|source| Some(Cell::text(if source.own { "this project" } else { &source.kind }))),
+            column("commit", &|source| source.commit.as_deref().map(|commit| Cell::text(short(commit)))),
+            column("branch", &|source| source.branch.as_deref().map(Cell::text)),
+            column("changed", &|source| source.dirty.map(|dirty| Cell::text(if dirty { "yes" } else { "no" }))),
+            column("from", &|source| source.url.as_deref().map(Cell::text)),
+        ])
+    }
+}
+
+/// Of GPUs that are the same, how many there are.
+fn alike(gpus: &[Gpu]) -> Vec<(&str, u64, usize)> {
+    let mut kinds: Vec<(&str, u64, usize)> = Vec::new();
+    for Gpu { name, memory } in gpus {
+        match kinds.iter_mut().find(|kind| (kind.0, kind.1) == (name, *memory)) {
+            Some(kind) => kind.2 += 1,
+            None => kinds.push((name, *memory, 1)),
+        }
+    }
+    kinds
 }
 
 /// Where sections are written.
@@ -343,9 +381,21 @@ mod tests {
             "inputs": [{ "experiment": "280459c5-b183-462d-b89e-e53019f81c88", "model": "best", "digest": DIGEST }],
             "environment": {
                 "implementation": "CPython", "version": "3.11.7", "packages": 42, "requirements": DIGEST,
+                "sources": {
+                    "dev": {
+                        "kind": "editable", "url": "https://example.org/dev.git", "commit": "0123456789abcdef", "branch": "main",
+                        "dirty": true,
+                    },
+                    "here": { "kind": "editable", "own": true },
+                },
             },
             "machine": {
                 "system": "Linux", "release": "6.1", "architecture": "x86_64", "processors": 8, "memory": 17_179_869_184_u64,
+                "processor": "AMD EPYC", "disk": { "free": 1_073_741_824, "total": 2_147_483_648_u64 }, "gpu_driver": "550.1",
+                "gpus": [
+                    { "name": "A100", "memory": 1_073_741_824 }, { "name": "A100", "memory": 1_073_741_824 },
+                    { "name": "T4", "memory": 1_073_741_824 },
+                ],
             },
             "aurum": "0.1.0",
         })
@@ -409,10 +459,19 @@ Models of other experiments that it loaded
   name  experiment  digest
   best  280459c5    5b00264637db
 
+Packages from elsewhere than an index
+  name  installed as  commit    branch  changed  from
+  dev   editable      01234567  main    yes      https://example.org/dev.git
+  here  this project  -         -       -        -
+
 Surroundings
-  python   CPython 3.11.7, 42 packages
-  machine  Linux 6.1, x86_64, 8 processors, 16.0 GiB of memory
-  aurum    0.1.0
+  python     CPython 3.11.7, 42 packages
+  machine    Linux 6.1, x86_64, 8 processors, 16.0 GiB of memory
+  processor  AMD EPYC
+  disk       1.0 GiB free of 2.0 GiB
+  gpu        2 × A100, 1.0 GiB of memory, driver 550.1
+  gpu        T4, 1.0 GiB of memory
+  aurum      0.1.0
 ";
         assert_eq!(shown(&record(), &Screen::default()), expected);
     }
