@@ -224,6 +224,14 @@ impl Tracker {
         self.with_run(|core, store, run| core.run().call_log_artifact(store, run, name, take(&mut contents)?))
     }
 
+    /// A value of git's configuration, as the project's repository has it.
+    ///
+    /// # Errors
+    /// When the repository can't be read.
+    pub fn setting(&mut self, key: &str) -> Result<Option<String>> {
+        Ok(self.sandbox()?.store.data().capabilities.repository.setting(key)?)
+    }
+
     /// Records what the script has to say of itself.
     ///
     /// # Errors

@@ -21,6 +21,7 @@ mod process;
 mod query;
 mod reading;
 mod run;
+mod sampling;
 mod session;
 mod values;
 mod warn;
@@ -46,7 +47,10 @@ mod _aurum {
     #[pymodule_export]
     use crate::reading::{note_reading, project, tell};
     #[pymodule_export]
-    use crate::run::{after_fork, at_exit, before_fork, begin, end, end_experiment, output, run_id, start, terminated};
+    use crate::run::{
+        after_fork, after_fork_in_parent, at_exit, before_fork, begin, end, end_experiment, output, run_id, start,
+        terminated,
+    };
 
     /// The version of the package and of the `au` beside it.
     #[pymodule_export]

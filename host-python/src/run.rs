@@ -6,10 +6,10 @@ use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
 use pyo3::prelude::*;
 use pyo3::types::{PyModule, PyString};
 
-use crate::errors::{is_mistake, raise};
+use crate::errors::{invalid_value, is_mistake, raise};
 use crate::membership::{self, Membership};
 use crate::session::{self, Site, Standing, long, short};
-use crate::{fetch, opened, parameters, process, reading, warn};
+use crate::{fetch, opened, parameters, process, reading, sampling, warn};
 
 /// Where the tracker is opened: the project, else the working folder, in which nothing is recorded.
 pub(crate) fn site(py: Python<'_>) -> Site {
@@ -93,6 +93,7 @@ pub(crate) fn enter(py: Python<'_>, name: Option<String>) -> PyResult<bool> {
         let _ = py.import("aurum._exit").and_then(|exit| exit.call_method0("install"));
         // Without it, the run of a script that is asked to end is saved by the next one.
         let _ = py.import("aurum._terminate").and_then(|terminate| terminate.call_method0("install"));
+        sample_as_set(py);
     }
     warn::pass_on(py, &warnings);
     match begun {
@@ -129,15 +130,21 @@ pub(crate) fn settle<T>(py: Python<'_>, consequence: &str, result: Result<T, Fai
 ///
 /// Args:
 ///     name: A name to select the experiment by, besides its id.
+///     sample_system: Seconds from one sample of the computer's load to the next, 0.1 at least. They are metrics that begin with `system/`:
+///         processors, memory, disk and network, and NVIDIA's GPUs. Without it, `git config aurum.sampleSystem SECONDS` counts, else there
+///         are none; 0 is none, too.
 ///
 /// Raises:
 ///     AurumError: If a run is under way already, or the name can't be one.
+///     InvalidValueError: If the seconds are none.
 ///
 /// Example:
 ///     >>> aurum.start("baseline")
+///     >>> aurum.start(sample_system=10)
 #[pyfunction]
-#[pyo3(signature = (name=None))]
-pub(crate) fn start(py: Python<'_>, name: Option<String>) -> PyResult<()> {
+#[pyo3(signature = (name=None, *, sample_system=None))]
+pub(crate) fn start(py: Python<'_>, name: Option<String>, sample_system: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+    let seconds = sample_system.map(read_seconds).transpose()?;
     if process::is_child() {
         return enter(py, None).map(drop);
     }
@@ -145,7 +152,42 @@ pub(crate) fn start(py: Python<'_>, name: Option<String>) -> PyResult<()> {
         let hint = "Call `start` before the other functions, or `end_experiment` first";
         return Err(raise(py, &Failure::new(FailureKind::Usage, "A run is under way already", hint)));
     }
-    enter(py, name).map(drop)
+    let begun = enter(py, name)?;
+    match seconds {
+        Some(seconds) if begun && seconds > 0.0 => sampling::start(py, seconds),
+        Some(_) => sampling::stop(py, false),
+        None => {}
+    }
+    Ok(())
+}
+
+/// A time between two samples.
+fn read_seconds(given: &Bound<'_, PyAny>) -> PyResult<f64> {
+    given.extract::<f64>().ok().filter(|seconds| is_period(*seconds)).ok_or_else(|| {
+        let shown = given.repr().map_or_else(|_| "this".to_owned(), |text| text.to_string_lossy().into_owned());
+        let message = format!("`sample_system` takes seconds from {} on, not: {shown}", sampling::SHORTEST);
+        invalid_value(given.py(), message, "Give a number such as `10`, or 0 for no samples")
+    })
+}
+
+fn is_period(seconds: f64) -> bool {
+    seconds == 0.0 || seconds.is_finite() && seconds >= sampling::SHORTEST
+}
+
+/// Samples as git's settings say.
+fn sample_as_set(py: Python<'_>) {
+    const KEY: &str = "aurum.sampleSystem";
+    let setting = long(py, |session| session.with_run(|tracker| tracker.setting(KEY)));
+    // Settings that can't be read were told of by whoever needs them.
+    let Ok(Some(Some(text))) = setting else { return };
+    match text.trim().parse::<f64>() {
+        Ok(seconds) if seconds > 0.0 && is_period(seconds) => sampling::start(py, seconds),
+        Ok(0.0) => {}
+        _ => {
+            let hint = format!("Set seconds from {} on, or 0: `git config {KEY} 10`", sampling::SHORTEST);
+            warn::warn(py, &format!("System metrics are not sampled: `{KEY}` is `{text}`"), &[hint]);
+        }
+    }
 }
 
 /// End the experiment and save it as one commit under one tag.
@@ -224,9 +266,16 @@ pub(crate) fn before_fork(py: Python<'_>) {
     session::before_fork(py);
 }
 
+/// Go on with what a fork interrupted; the package has it called after each.
+#[pyfunction]
+pub(crate) fn after_fork_in_parent() {
+    sampling::after_fork();
+}
+
 /// Have the forked child's own workers take part in its run; the package has it called in each.
 #[pyfunction]
 pub(crate) fn after_fork(py: Python<'_>) {
+    sampling::in_child();
     membership::tell_workers(py);
 }
 
@@ -283,6 +332,7 @@ pub(crate) fn terminated(py: Python<'_>) {
 
 fn finish(py: Python<'_>, outcome: Outcome, problem: Option<&Problem>, next: Standing) -> bool {
     reading::flush(py);
+    sampling::stop(py, true);
     let (ended, warnings) = long(py, |session| (session.end(outcome, problem, next), session.take_warnings()));
     membership::leave(py);
     opened::forget();

@@ -19,7 +19,7 @@ use aurum_host::{FinishedRun, Measurement, Number, Outcome, OutputStream, Proble
 use pyo3::prelude::*;
 
 use crate::gate::Gate;
-use crate::process;
+use crate::{process, sampling};
 
 /// What is kept of the output before the first tracking call.
 const KEPT: usize = 1 << 20;
@@ -84,6 +84,7 @@ pub(crate) struct Session {
 
 /// Work of microseconds, done without letting go of the interpreter, unless somebody else is at it.
 pub(crate) fn short<T: Send>(py: Python<'_>, work: impl FnOnce(&mut Session) -> T + Send) -> T {
+    sampling::resume();
     match current().session.try_lock() {
         Ok(mut session) => work(&mut session),
         Err(TryLockError::Poisoned(poisoned)) => work(&mut poisoned.into_inner()),
@@ -98,9 +99,19 @@ pub(crate) fn long<T: Send>(py: Python<'_>, work: impl FnOnce(&mut Session) -> T
     py.detach(|| work(&mut session.lock().unwrap_or_else(PoisonError::into_inner)))
 }
 
+/// Logs values from a thread that has nothing to do with Python, and is there at no fork.
+pub(crate) fn log_from_thread(measurements: &[Measurement]) -> Result<()> {
+    let mut session = OWN.session.lock().unwrap_or_else(PoisonError::into_inner);
+    match session.standing {
+        Standing::Running => session.log(measurements, None),
+        _ => Ok(()),
+    }
+}
+
 /// Waits, within reason, until no other thread is within the tracker, and ends threads of its own. Whoever keeps the interpreter's lock from here
 /// to the fork leaves no lock of the tracker's, or of what it is made of, locked for good in the child.
 pub(crate) fn before_fork(py: Python<'_>) {
+    sampling::before_fork(py);
     current().gate.before_fork(|| pause(py));
     quiet();
 }

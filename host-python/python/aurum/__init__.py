@@ -133,6 +133,8 @@ def __dir__():
 _imports.install()
 if _aurum.begin():
     _streams.install()
-_os.register_at_fork(before=_aurum.before_fork, after_in_child=_aurum.after_fork)
+_os.register_at_fork(
+    before=_aurum.before_fork, after_in_parent=_aurum.after_fork_in_parent, after_in_child=_aurum.after_fork
+)
 # Registered early, so that it runs late: what other handlers print is recorded too.
 _atexit.register(_aurum.at_exit)
