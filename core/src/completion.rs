@@ -12,6 +12,7 @@ use crate::error::{Failure, FailureKind, PortError, Result};
 use crate::journal::event::{Ending, Event, Started};
 use crate::journal::fold::{self, State};
 use crate::journal::frame;
+use crate::output::Bounded;
 use crate::ports::{
     BlobWriter, CommitPlan, Identity, JournalEntry, JournalWriter, Location, Ports, Signature, TreeEdit,
 };
@@ -317,15 +318,17 @@ fn write_and_close(
     missing: Missing,
 ) -> Result<Sealed> {
     let (mut log, mut metrics) = (Text::begin(ports)?, Text::begin(ports)?);
-    let mut take_log = |text: &[u8]| log.write(text);
+    let mut bounded = Bounded::default();
+    let mut take_log = |text: &[u8]| bounded.write(text, &mut |text| log.write(text));
     let mut take_metrics = |text: &[u8]| metrics.write(text);
     let (mut state, folder) =
         texts::fold(&*ports.journal, id, &ending.children, Some(&mut take_log), Some(&mut take_metrics))?;
     folder.finish(&mut take_log)?;
+    bounded.finish(&mut |text| log.write(text))?;
     let incomplete = || Failure::new(FailureKind::Unreadable, format!("The journal of `{id}` is not complete"));
     let mut started = state.started.take().ok_or_else(incomplete)?;
     if let Some(problem) = &ending.problem
-        && !log.ends_with(problem.traceback.trim_end())
+        && !log.has_lately(problem.traceback.trim_end())
     {
         log.begin_line()?;
         log.write(problem.traceback.as_bytes())?;
@@ -496,9 +499,11 @@ impl Text {
         if self.buffer.last().is_some_and(|last| *last != b'\n') { self.write(b"\n") } else { Ok(()) }
     }
 
-    /// Whether the text so far ends in this, trailing white space aside. The last 256 KiB are looked at.
-    fn ends_with(&self, end: &str) -> bool {
-        self.buffer.trim_ascii_end().ends_with(end.as_bytes())
+    /// Whether this is near the end of the text so far: in the last 256 KiB. What is printed to the other stream at the same time may come
+    /// after it.
+    fn has_lately(&self, words: &str) -> bool {
+        let end = &self.buffer[self.buffer.len().saturating_sub(Self::PIECE)..];
+        words.is_empty() || end.windows(words.len()).any(|window| window == words.as_bytes())
     }
 
     fn finish(mut self) -> Result<String, PortError> {

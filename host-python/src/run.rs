@@ -94,6 +94,7 @@ pub(crate) fn enter(py: Python<'_>, name: Option<String>) -> PyResult<bool> {
         // Without it, the run of a script that is asked to end is saved by the next one.
         let _ = py.import("aurum._terminate").and_then(|terminate| terminate.call_method0("install"));
         sample_as_set(py);
+        capture_as_set(py);
     }
     warn::pass_on(py, &warnings);
     match begun {
@@ -133,18 +134,36 @@ pub(crate) fn settle<T>(py: Python<'_>, consequence: &str, result: Result<T, Fai
 ///     sample_system: Seconds from one sample of the computer's load to the next, 0.1 at least. They are metrics that begin with `system/`:
 ///         processors, memory, disk and network, and NVIDIA's GPUs. Without it, `git config aurum.sampleSystem SECONDS` counts, else there
 ///         are none; 0 is none, too.
+///     capture: Of which output the log is: `"python"` for what goes through `sys.stdout` and `sys.stderr`, `"fd"` for all that this
+///         process and those that it starts print, C libraries and other programs too. Without it, `git config aurum.capture fd` counts,
+///         else it is `"python"`. With `"fd"`, the descriptors 1 and 2 are pipes while the run goes on: Python still says that they are a terminal
+///         if they were one, and programs in C see none.
 ///
 /// Raises:
 ///     AurumError: If a run is under way already, or the name can't be one.
-///     InvalidValueError: If the seconds are none.
+///     InvalidValueError: If the seconds are none, or the capture is neither.
 ///
 /// Example:
 ///     >>> aurum.start("baseline")
 ///     >>> aurum.start(sample_system=10)
 #[pyfunction]
-#[pyo3(signature = (name=None, *, sample_system=None))]
-pub(crate) fn start(py: Python<'_>, name: Option<String>, sample_system: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+#[pyo3(signature = (name=None, *, sample_system=None, capture=None))]
+pub(crate) fn start(
+    py: Python<'_>,
+    name: Option<String>,
+    sample_system: Option<&Bound<'_, PyAny>>,
+    capture: Option<&str>,
+) -> PyResult<()> {
     let seconds = sample_system.map(read_seconds).transpose()?;
+    let capture = match capture {
+        None => None,
+        Some("python") => Some(false),
+        Some("fd") => Some(true),
+        Some(other) => {
+            let message = format!("`capture` is `\"python\"` or `\"fd\"`, not: `{other}`");
+            return Err(invalid_value(py, message, "Give `\"fd\"` to keep what is printed past Python as well"));
+        }
+    };
     if process::is_child() {
         return enter(py, None).map(drop);
     }
@@ -158,7 +177,52 @@ pub(crate) fn start(py: Python<'_>, name: Option<String>, sample_system: Option<
         Some(_) => sampling::stop(py, false),
         None => {}
     }
+    match capture {
+        Some(true) if begun => capture_descriptors(py),
+        Some(false) if begun => release_descriptors(py),
+        _ => {}
+    }
     Ok(())
+}
+
+/// Has what is printed past Python kept as well.
+fn capture_descriptors(py: Python<'_>) {
+    let Some((run, root)) = short(py, |session| session.run_id()).zip(process::project(py)) else { return };
+    let Some(program) = fetch::program(py) else {
+        let hint = "Install Aurum with `pip install`, which brings the program".to_owned();
+        return warn::warn(
+            py,
+            "What is printed past Python is not recorded: there is no `au` beside this Python",
+            &[hint],
+        );
+    };
+    // It warns of what goes wrong by itself.
+    let _ = py.import("aurum._capture").and_then(|capture| capture.call_method1("begin", (program, root, run)));
+}
+
+/// Has the descriptors lead where they led before, if they don't.
+fn release_descriptors(py: Python<'_>) {
+    let release = || -> PyResult<()> {
+        let modules = py.import("sys")?.getattr("modules")?;
+        let capture = modules.call_method1("get", ("aurum._capture",))?;
+        if capture.is_none() { Ok(()) } else { capture.call_method0("end").map(drop) }
+    };
+    let _ = release();
+}
+
+/// Captures as git's settings say.
+fn capture_as_set(py: Python<'_>) {
+    const KEY: &str = "aurum.capture";
+    let setting = long(py, |session| session.with_run(|tracker| tracker.setting(KEY)));
+    let Ok(Some(Some(text))) = setting else { return };
+    match text.as_str() {
+        "fd" => capture_descriptors(py),
+        "python" => {}
+        _ => {
+            let hint = format!("Set one of them: `git config {KEY} fd`");
+            warn::warn(py, &format!("`{KEY}` is `{text}`, and `fd` and `python` are known"), &[hint]);
+        }
+    }
 }
 
 /// A time between two samples.
@@ -333,6 +397,7 @@ pub(crate) fn terminated(py: Python<'_>) {
 fn finish(py: Python<'_>, outcome: Outcome, problem: Option<&Problem>, next: Standing) -> bool {
     reading::flush(py);
     sampling::stop(py, true);
+    release_descriptors(py);
     let (ended, warnings) = long(py, |session| (session.end(outcome, problem, next), session.take_warnings()));
     membership::leave(py);
     opened::forget();
