@@ -89,6 +89,8 @@ pub(crate) fn enter(py: Python<'_>, name: Option<String>) -> PyResult<bool> {
             membership::enter(py, Membership { id, root });
         }
         keep_output(py);
+        // What is brought when it is asked for is here before the script has used up its files.
+        let _ = py.import("aurum._runs");
         // Without it a script that exits with a code is recorded as finished.
         let _ = py.import("aurum._exit").and_then(|exit| exit.call_method0("install"));
         // Without it, the run of a script that is asked to end is saved by the next one.

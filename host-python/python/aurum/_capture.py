@@ -55,13 +55,15 @@ def _redirect(number, program, root, run):
     read, write = os.pipe()
     try:
         command = ["/bin/sh", "-c", _SHELL, program, "-C", root, "keep-output", run, str(number), mark]
-        reader = Popen(command, stdin=read, stdout=before, stderr=PIPE)
-        word = reader.stderr.readline()
-        if word != b"ready\n":
-            with reader.stderr as said:
-                word += said.read()
+        # The folder that the script works in may be gone.
+        reader = Popen(command, cwd="/", stdin=read, stdout=before, stderr=PIPE)
+        words = []
+        while not words or words[-1] not in (b"ready\n", b""):
+            words.append(reader.stderr.readline())
+        if not words[-1]:
+            reader.stderr.close()
             reader.wait()
-            raise OSError(word.decode("utf-8", "replace").strip() or f"{program} does not start")
+            raise OSError(b"".join(words).decode("utf-8", "replace").strip() or f"{program} does not start")
         os.dup2(write, number)
         _captured[number] = before, reader, b"\0" + mark.encode()
     except BaseException:
