@@ -176,6 +176,23 @@ def test_a_program_that_outlives_the_run_keeps_nobody_waiting_for_long(env: AuEn
     assert env.log(env.tags()[0]) == "mine"
 
 
+def test_who_keeps_the_output_is_no_child_of_the_script(env: AuEnv) -> None:
+    env.script(
+        """
+import os
+au.start(capture="fd")
+if os.fork() == 0:
+    os._exit(0)
+os.wait()
+try:
+    os.wait()
+except ChildProcessError:
+    print("no other child")
+"""
+    )
+    assert env.python("src/experiment.py", timeout=30).ok().stdout == "no other child\n"
+
+
 def test_a_terminal_stays_one_for_python(env: AuEnv) -> None:
     env.script(
         "import sys\nau.start(capture='fd')\nprint(sys.stdout.isatty(), sys.stderr.isatty())\nau.end_experiment()\n"

@@ -13,8 +13,9 @@ from . import _aurum, _streams
 #: hold the pipe for longer.
 _PATIENCE = 60
 _FAREWELL = 0.5
-#: What interrupts a script must not interrupt whoever passes on its last words.
-_SHELL = 'trap "" INT QUIT TERM HUP TTOU; exec "$0" "$@"'
+#: What interrupts a script must not interrupt whoever passes on its last words. And that one is no child of the script's, which would meet
+#: it by `os.wait()`; a shell gives what it leaves behind no input of its own accord.
+_SHELL = 'trap "" INT QUIT TERM HUP TTOU; exec 3<&0; "$0" "$@" <&3 3<&- &'
 #: The pipes, by their inodes, for children that take part in the run.
 VARIABLE = "AURUM_CAPTURED"
 
@@ -56,16 +57,16 @@ def _redirect(number, program, root, run):
     try:
         command = ["/bin/sh", "-c", _SHELL, program, "-C", root, "keep-output", run, str(number), mark]
         # The folder that the script works in may be gone.
-        reader = Popen(command, cwd="/", stdin=read, stdout=before, stderr=PIPE)
-        words = []
+        shell = Popen(command, cwd="/", stdin=read, stdout=before, stderr=PIPE)
+        said, words = shell.stderr, []
+        shell.wait()
         while not words or words[-1] not in (b"ready\n", b""):
-            words.append(reader.stderr.readline())
+            words.append(said.readline())
         if not words[-1]:
-            reader.stderr.close()
-            reader.wait()
+            said.close()
             raise OSError(b"".join(words).decode("utf-8", "replace").strip() or f"{program} does not start")
         os.dup2(write, number)
-        _captured[number] = before, reader, b"\0" + mark.encode()
+        _captured[number] = before, said, b"\0" + mark.encode()
     except BaseException:
         os.close(before)
         raise
@@ -83,7 +84,7 @@ def end():
         _flush()
     finally:
         readers = []
-        for number, (before, reader, mark) in _captured.items():
+        for number, (before, said, mark) in _captured.items():
             try:
                 # Less than a pipe takes in one piece.
                 os.write(number, mark)
@@ -91,28 +92,24 @@ def end():
                 pass
             os.dup2(before, number)
             os.close(before)
-            readers.append(reader)
+            readers.append(said)
         _captured.clear()
         for stream in sys.stdout, sys.stderr:
             if getattr(stream, "isatty", None) is _yes:
                 del stream.isatty
-        for reader in readers:
-            _wait(reader)
+        for said in readers:
+            _wait(said)
     _streams.install()
 
 
-def _wait(reader):
+def _wait(said):
     from select import select
-    from subprocess import TimeoutExpired
 
-    with reader.stderr as said:
-        if select([said], [], [], _PATIENCE)[0]:
-            said.readline()
-    try:
-        reader.wait(_FAREWELL)
-    except TimeoutExpired:
-        # Somebody else still prints: it is kept when that ends. Python would complain of a process that nobody waits for.
-        reader.returncode = 0
+    with said:
+        # That all is kept; and then the end of who kept it, unless somebody still prints: that is kept when it ends.
+        for patience in _PATIENCE, _FAREWELL:
+            if select([said], [], [], patience)[0]:
+                said.readline()
 
 
 def _flush():
