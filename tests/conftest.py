@@ -175,5 +175,15 @@ def small_disk(folder: Path, size: str) -> Iterator[None]:
         subprocess.run(["umount", folder], check=True)
 
 
+@pytest.fixture(scope="session")
+def nvml(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a library that stands for the driver's."""
+    if sys.platform != "linux":
+        pytest.skip("NVML is looked for on Linux")
+    folder = tmp_path_factory.mktemp("nvml")
+    subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-o", folder / "libnvidia-ml.so.1", Path(__file__).parent / "nvml.c"], check=True)
+    return folder
+
+
 def pytest_report_header() -> str:
     return f"au: {shutil.which('au', path=str(SCRIPTS))}"

@@ -12,6 +12,7 @@ use crate::error::{Failure, FailureKind, PortError, Result};
 use crate::journal::event::{Ending, Event, Started};
 use crate::journal::fold::{self, State};
 use crate::journal::frame;
+use crate::output::Bounded;
 use crate::ports::{
     BlobWriter, CommitPlan, Identity, JournalEntry, JournalWriter, Location, Ports, Signature, TreeEdit,
 };
@@ -19,7 +20,7 @@ use crate::record::Status;
 use crate::report;
 use crate::snapshot::{LeftOut, Reason};
 use crate::stretches::{self, Counting};
-use crate::{catalogue, id, layout, notes, texts};
+use crate::{catalogue, id, layout, notes, requirements, texts};
 
 /// A run that has become a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -320,16 +321,17 @@ fn write_and_close(
     missing: Missing,
 ) -> Result<Sealed> {
     let (mut log, mut metrics) = (Text::begin(ports)?, Text::begin(ports)?);
-    let mut take_log = |text: &[u8]| log.write(text);
     let incomplete = || Failure::new(FailureKind::Unreadable, format!("The journal of `{id}` is not complete"));
     let mut started = texts::begun(&*ports.journal, id)?.ok_or_else(incomplete)?;
     let former = stretches::former(ports, &started)?.zip(started.resumed.clone());
     let stretch = former.as_ref().map_or(0, |(former, _)| texts::stretch_of(former));
     let mut counting = Counting::default();
     if former.is_some() {
-        texts::before(ports, &started, layout::log, &mut take_log)?;
+        texts::before(ports, &started, layout::log, &mut |text| log.write(text))?;
         texts::before(ports, &started, layout::metrics, &mut |text| metrics.write(text))?;
     }
+    let mut bounded = Bounded::default();
+    let mut take_log = |text: &[u8]| bounded.write(text, &mut |text| log.write(text));
     let mut take_metrics = |text: &[u8]| {
         if stretch > 0 {
             texts::note(&mut counting, text)?;
@@ -339,20 +341,21 @@ fn write_and_close(
     let (mut state, folder) =
         texts::fold(&*ports.journal, id, &ending.children, stretch, Some(&mut take_log), Some(&mut take_metrics))?;
     folder.finish(&mut take_log)?;
+    bounded.finish(&mut |text| log.write(text))?;
     if let Some((former, resumed)) = former {
         let earlier = stretches::statistics(ports, &former, &resumed.commit, &state, &mut counting)?;
         stretches::lay_under(&mut state, former, &resumed, earlier);
     }
     if let Some(problem) = &ending.problem
-        && !log.ends_with(problem.traceback.trim_end())
+        && !log.has_lately(problem.traceback.trim_end())
     {
         log.begin_line()?;
         log.write(problem.traceback.as_bytes())?;
     }
 
-    let requirements = report::requirements(&state.packages);
+    let requirements_text = requirements::text(&state.packages);
     let mut tree = base(ports, &mut started, missing)?;
-    let record = report::record(&started, ending, &state, &requirements);
+    let record = report::record(&started, ending, &state, &requirements_text);
     if state.more + record.metrics_more > 0 {
         let message = format!(
             "The children of the run logged more than a record takes: {} metrics and {} notes, artefacts and models are left out of it",
@@ -368,7 +371,7 @@ fn write_and_close(
     tree.remove(layout::EXPERIMENTS)?;
     tree.put(&layout::record(id), &blob(ports, text.as_bytes())?)?;
     tree.put(&layout::metrics(id), &metrics.finish()?)?;
-    tree.put(&layout::requirements(id), &blob(ports, requirements.as_bytes())?)?;
+    tree.put(&layout::requirements(id), &blob(ports, requirements_text.as_bytes())?)?;
     tree.put(&layout::log(id), &log.finish()?)?;
     let (name, email) = started.identity.clone();
     let head = started.head.clone().filter(|_| !missing.head);
@@ -515,9 +518,11 @@ impl Text {
         if self.buffer.last().is_some_and(|last| *last != b'\n') { self.write(b"\n") } else { Ok(()) }
     }
 
-    /// Whether the text so far ends in this, trailing white space aside. The last 256 KiB are looked at.
-    fn ends_with(&self, end: &str) -> bool {
-        self.buffer.trim_ascii_end().ends_with(end.as_bytes())
+    /// Whether this is near the end of the text so far: in the last 256 KiB. What is printed to the other stream at the same time may come
+    /// after it.
+    fn has_lately(&self, words: &str) -> bool {
+        let end = &self.buffer[self.buffer.len().saturating_sub(Self::PIECE)..];
+        words.is_empty() || end.windows(words.len()).any(|window| window == words.as_bytes())
     }
 
     fn finish(mut self) -> Result<String, PortError> {

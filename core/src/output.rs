@@ -4,7 +4,7 @@
 //! moves the cursor up, as nested progress bars do, the lines from there down are held until it goes on below them.
 //! Memory stays flat whatever is printed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::error::PortError;
 
@@ -69,6 +69,109 @@ impl Folder {
             emit(&mut open, origin, last.visible(), sink)?;
         }
         Ok(())
+    }
+}
+
+/// Bytes of each end of a long log that are kept.
+const LOG_END: usize = 8 << 20;
+
+/// A log of bounded length on its way to where it is kept: of a long one its beginning and its end.
+#[derive(Debug)]
+pub struct Bounded {
+    end: usize,
+    /// Bytes of the beginning that were handed on.
+    head: usize,
+    /// The last bytes behind that; the older half is let go of when it is twice as long as it need be.
+    tail: Vec<u8>,
+    left_out: u64,
+}
+
+impl Default for Bounded {
+    fn default() -> Self {
+        Self::new(LOG_END)
+    }
+}
+
+impl Bounded {
+    fn new(end: usize) -> Self {
+        Self { end, head: 0, tail: Vec::new(), left_out: 0 }
+    }
+
+    /// Takes the next piece.
+    ///
+    /// # Errors
+    /// Those of the sink.
+    pub fn write(&mut self, mut text: &[u8], sink: &mut Sink<'_>) -> Result<(), PortError> {
+        if self.head < self.end {
+            let (head, rest) = text.split_at(text.len().min(self.end - self.head));
+            self.head += head.len();
+            sink(head)?;
+            text = rest;
+        }
+        self.tail.extend_from_slice(text);
+        if self.tail.len() > 2 * self.end {
+            self.shorten();
+        }
+        Ok(())
+    }
+
+    fn shorten(&mut self) {
+        let more = self.tail.len().saturating_sub(self.end);
+        self.tail.drain(..more);
+        self.left_out += more as u64;
+    }
+
+    /// Gives the end, and says how much is left out before it.
+    ///
+    /// # Errors
+    /// Those of the sink.
+    pub fn finish(mut self, sink: &mut Sink<'_>) -> Result<(), PortError> {
+        self.shorten();
+        if self.left_out > 0 {
+            // From the next line on, if one begins soon.
+            let line = self.tail.iter().take(64 << 10).position(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            self.left_out += line as u64;
+            self.tail.drain(..line);
+            sink(format!("\n[… {} bytes are left out …]\n", self.left_out).as_bytes())?;
+        }
+        sink(&self.tail)
+    }
+}
+
+/// Output that a journal has no room for: the last of it, in the order of printing.
+#[derive(Debug, Default)]
+pub struct Overflow {
+    pieces: VecDeque<(u8, Vec<u8>)>,
+    bytes: usize,
+    /// What was let go of.
+    pub left_out: u64,
+}
+
+impl Overflow {
+    /// Takes a piece: to which stream it was printed, and what.
+    pub fn push(&mut self, stream: u8, bytes: &[u8]) {
+        let kept = &bytes[bytes.len().saturating_sub(LOG_END)..];
+        self.left_out += (bytes.len() - kept.len()) as u64;
+        self.bytes += kept.len();
+        match self.pieces.back_mut() {
+            // A print of one character must not cost an allocation that outweighs it.
+            Some((last, piece)) if *last == stream && piece.len() + kept.len() <= 64 << 10 => {
+                piece.extend_from_slice(kept);
+            }
+            _ => self.pieces.push_back((stream, kept.to_vec())),
+        }
+        while self.bytes > LOG_END {
+            let Some((_, oldest)) = self.pieces.pop_front() else { break };
+            self.bytes -= oldest.len();
+            self.left_out += oldest.len() as u64;
+        }
+    }
+
+    /// The next piece, oldest first.
+    pub fn pop(&mut self) -> Option<(u8, Vec<u8>)> {
+        let piece = self.pieces.pop_front()?;
+        self.bytes -= piece.1.len();
+        Some(piece)
     }
 }
 
@@ -412,6 +515,48 @@ mod tests {
     fn streams_fold_apart_and_lines_stay_whole() {
         let pieces: [(u8, &[u8]); 5] = [(1, b"one "), (2, b"10%\r"), (1, b"line\n"), (2, b"20%"), (1, b"end")];
         assert_eq!(fold(pieces), b"one line\nend\n20%");
+    }
+
+    proptest! {
+        #[test]
+        fn of_a_long_log_both_ends_stay(pieces in prop::collection::vec("[a-c\n]{0,40}", 0..20), end in 1usize..50) {
+            let all: String = pieces.concat();
+            let mut log = Vec::new();
+            let mut bounded = Bounded::new(end);
+            let mut sink = |text: &[u8]| {
+                log.extend_from_slice(text);
+                Ok(())
+            };
+            for piece in &pieces {
+                bounded.write(piece.as_bytes(), &mut sink).expect("the sink takes all");
+            }
+            bounded.finish(&mut sink).expect("the sink takes all");
+            let log = String::from_utf8(log).expect("UTF-8");
+            match log.split_once("\n[… ") {
+                None => prop_assert_eq!(&log, &all),
+                Some((head, rest)) => {
+                    let (count, tail) = rest.split_once(" bytes are left out …]\n").expect("the mark is whole");
+                    let left_out: usize = count.parse().expect("a number");
+                    prop_assert!(head.len() == end && tail.len() <= end && left_out > 0);
+                    prop_assert!(all.starts_with(head) && all.ends_with(tail));
+                    prop_assert_eq!(head.len() + left_out + tail.len(), all.len());
+                }
+            }
+        }
+
+        #[test]
+        fn what_a_journal_has_no_room_for_stays_in_order(pieces in prop::collection::vec((1u8..3, "[a-z]{0,9}"), 0..30)) {
+            let mut overflow = Overflow::default();
+            for (stream, text) in &pieces {
+                overflow.push(*stream, text.as_bytes());
+            }
+            let mut came = Vec::new();
+            while let Some((stream, text)) = overflow.pop() {
+                came.extend(text.into_iter().map(|byte| (stream, byte)));
+            }
+            let went: Vec<_> = pieces.iter().flat_map(|(stream, text)| text.bytes().map(|byte| (*stream, byte))).collect();
+            prop_assert_eq!(came, went);
+        }
     }
 
     #[test]

@@ -703,6 +703,36 @@ pub struct MachineFacts {
     pub processors: u32,
     /// Bytes.
     pub memory: u64,
+    /// What the processors are called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processor: Option<String>,
+    /// The file system that the project is on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<DiskFacts>,
+    /// In the driver's order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gpus: Vec<GpuFacts>,
+    /// The version of the GPUs' driver.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu_driver: Option<String>,
+}
+
+/// A file system.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskFacts {
+    /// Bytes that can still be written.
+    pub free: u64,
+    /// Bytes in all.
+    pub total: u64,
+}
+
+/// A GPU.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GpuFacts {
+    /// What it is called.
+    pub name: String,
+    /// Bytes.
+    pub memory: u64,
 }
 
 /// `wit/surroundings.wit`, interface `machine`.
@@ -727,6 +757,55 @@ pub struct Package {
     pub name: String,
     /// Its version.
     pub version: String,
+    /// Where it comes from, if that is no index.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+}
+
+/// How a package was installed that is from no index.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OriginKind {
+    /// From a commit of a repository.
+    Repository,
+    /// From an archive at an address.
+    Archive,
+    /// From a folder, copied.
+    #[default]
+    Folder,
+    /// A folder is imported as it is.
+    Editable,
+}
+
+/// Where a package comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// How it was installed.
+    pub kind: OriginKind,
+    /// Of a folder, where its repository is fetched from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// `git`, `hg`, `svn` or `bzr`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system: Option<String>,
+    /// What was installed, or is checked out in the folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// Of a folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// Of a folder, whether it is other than in that commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dirty: Option<bool>,
+    /// Within the repository or archive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subdirectory: Option<String>,
+    /// `sha256=…` and the like.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hashes: Vec<String>,
+    /// Whether it is in the project's own repository.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub own: bool,
 }
 
 /// `wit/surroundings.wit`, interface `interpreter`.

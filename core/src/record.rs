@@ -12,7 +12,8 @@ use crate::dataset::usage::Usage;
 use crate::error::{Failure, FailureKind, Result};
 use crate::metrics::{Number, Statistics};
 use crate::parameters::Source;
-use crate::ports::MachineFacts;
+use crate::ports::{MachineFacts, Origin};
+use crate::reads::Read;
 use crate::snapshot::LeftOut;
 use crate::{time, value};
 
@@ -171,6 +172,9 @@ pub struct Environment {
     pub packages: u64,
     /// `sha256:…` of requirements.txt.
     pub requirements: String,
+    /// Where packages come from that are from no index, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sources: BTreeMap<String, Origin>,
 }
 
 /// One experiment.
@@ -234,6 +238,12 @@ pub struct Record {
     /// What it was built on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<Input>,
+    /// What it read past the project.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reads: Vec<Read>,
+    /// Whether it read more than is listed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reads_cut: bool,
     /// None where no script ran.
     pub environment: Option<Environment>,
     /// The computer.

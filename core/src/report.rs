@@ -4,18 +4,14 @@ use serde_json::{Value, json};
 
 use crate::journal::event::{Ending, Measurement, Started};
 use crate::journal::fold::State;
-use crate::ports::Package;
 use crate::record::{Code, Command, Environment, Note, Parameter, Record, SCHEMA, Status};
 use crate::snapshot::Reason;
-use crate::{digest, layout, time, value};
+use crate::{digest, layout, requirements, time, value};
 
 /// Parameters and metrics that the subject and body of a commit name at most.
 const NAMED: usize = 20;
-
-/// `requirements.txt`: one exact version a line.
-pub fn requirements(packages: &[Package]) -> String {
-    packages.iter().map(|package| format!("{}=={}\n", package.name, package.version)).collect()
-}
+/// What the metrics of the computer begin with: they say nothing of what came of a run.
+const SYSTEM: &str = "system/";
 
 /// The record of a run that has ended.
 pub fn record(started: &Started, ending: &Ending, state: &State, requirements: &str) -> Record {
@@ -57,11 +53,14 @@ pub fn record(started: &Started, ending: &Ending, state: &State, requirements: &
         notes: state.notes.iter().map(|(time, text)| Note { at: time::format(*time), text: text.clone() }).collect(),
         datasets: state.datasets.clone(),
         inputs: state.inputs.clone(),
+        reads: state.reads.list().to_vec(),
+        reads_cut: state.reads.cut,
         environment: started.interpreter.as_ref().map(|(implementation, version)| Environment {
             implementation: implementation.clone(),
             version: version.clone(),
             packages: state.packages.len() as u64,
             requirements: digest::sha256(requirements.as_bytes()),
+            sources: requirements::sources(&state.packages),
         }),
         machine: started.machine.clone(),
         aurum: started.version.clone(),
@@ -71,16 +70,18 @@ pub fn record(started: &Started, ending: &Ending, state: &State, requirements: &
 /// The record of a run that is not saved yet, as far as it goes. Its end is its last sign of life.
 pub fn unfinished(started: &Started, state: &State, status: Status) -> Record {
     let ending = Ending::new(status, state.last_time, None);
-    record(started, &ending, state, &requirements(&state.packages))
+    record(started, &ending, state, &requirements::text(&state.packages))
 }
 
 /// The commit's message: what people see in `git log`.
 pub fn message(record: &Record) -> String {
     let script = record.code.script.as_deref().unwrap_or("experiment");
-    let metrics =
-        record.metrics.iter().map(|(name, metric)| format!("{name}={}", value::display(&metric.last.to_json())));
+    let metrics = || {
+        let own = record.metrics.iter().filter(|(name, _)| !name.starts_with(SYSTEM));
+        own.map(|(name, metric)| format!("{name}={}", value::display(&metric.last.to_json())))
+    };
     let mut subject = format!("{script} {}", record.status);
-    let summary = metrics.take(3).collect::<Vec<_>>().join(", ");
+    let summary = metrics().take(3).collect::<Vec<_>>().join(", ");
     if !summary.is_empty() {
         subject = format!("{subject}: {summary}");
     }
@@ -97,15 +98,7 @@ pub fn message(record: &Record) -> String {
     });
     for (title, items) in [
         ("Parameters", parameters.take(NAMED).collect::<Vec<_>>()),
-        (
-            "Metrics",
-            record
-                .metrics
-                .iter()
-                .map(|(name, metric)| format!("{name}={}", value::display(&metric.last.to_json())))
-                .take(NAMED)
-                .collect(),
-        ),
+        ("Metrics", metrics().take(NAMED).collect()),
         ("Data", datasets.take(NAMED).collect()),
     ] {
         if !items.is_empty() {

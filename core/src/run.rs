@@ -18,9 +18,11 @@ use crate::journal::frame;
 use crate::layout;
 use crate::metrics::{LONGEST_NAME, MOST_METRICS, MOST_NAME_BYTES, Number};
 use crate::models::{self, Found};
+use crate::output::Overflow;
 use crate::parameters::Parameter;
 use crate::ports::{ByteStream, Head, Identity, JournalWriter, ObjectId, Place, Ports};
 use crate::project;
+use crate::reads::{Added, MOST_READS, Read, Reads};
 use crate::record::{Artifact, Input, Model, Record, Status};
 use crate::redact;
 use crate::snapshot::{self, Selection};
@@ -45,6 +47,8 @@ pub(crate) const MOST_NOTES: usize = 500;
 pub(crate) const MOST_NOTE_BYTES: usize = 64 << 10;
 /// Tags of one experiment.
 pub(crate) const MOST_TAGS: usize = 100;
+/// Bytes of output that one process's journal takes; of what follows the last of it is kept in memory until the end.
+const MOST_OUTPUT: u64 = 256 << 20;
 /// Bytes of output in one frame.
 const OUTPUT_PIECE: usize = frame::LONGEST_PAYLOAD - 16;
 /// The same of a child's: whoever merges many journals has a frame of each in memory.
@@ -102,6 +106,10 @@ struct Inner {
     /// Milliseconds from the start to what was recorded last.
     elapsed: Cell<u64>,
     inputs: usize,
+    reads: Reads,
+    /// Bytes of output in the journal, as far as this process knows.
+    printed: u64,
+    overflow: Overflow,
     /// Whether the journal may say so already: nothing is appended after that.
     finishing: bool,
     finished: Option<Finished>,
@@ -280,6 +288,9 @@ impl Run {
                 datasets,
                 elapsed,
                 inputs: state.inputs.len(),
+                reads: state.reads,
+                printed: 0,
+                overflow: Overflow::default(),
                 finishing: state.ending.is_some(),
                 finished: None,
             }),
@@ -420,6 +431,30 @@ impl Run {
         self.alive()?;
         let inner = &mut *self.inner.borrow_mut();
         let elapsed = self.elapsed(inner);
+        inner.printed = inner.printed.saturating_add(bytes.len() as u64);
+        if inner.printed > MOST_OUTPUT {
+            inner.overflow.push(stream, bytes);
+            return Ok(());
+        }
+        self.append_output(inner, elapsed, stream, bytes)
+    }
+
+    /// Writes down what the journal had no room for, as far as it was kept.
+    fn append_overflow(&self) -> Result<()> {
+        let inner = &mut *self.inner.borrow_mut();
+        let mut overflow = std::mem::take(&mut inner.overflow);
+        let elapsed = self.elapsed(inner);
+        if overflow.left_out > 0 {
+            let mark = format!("\n[… {} bytes are left out …]\n", overflow.left_out);
+            self.append_output(inner, elapsed, 1, mark.as_bytes())?;
+        }
+        while let Some((stream, bytes)) = overflow.pop() {
+            self.append_output(inner, elapsed, stream, &bytes)?;
+        }
+        Ok(())
+    }
+
+    fn append_output(&self, inner: &mut Inner, elapsed: u64, stream: u8, bytes: &[u8]) -> Result<()> {
         let longest = if self.number == 0 { OUTPUT_PIECE } else { CHILDS_OUTPUT_PIECE };
         inner.buffer.clear();
         let mut sequence = inner.sequence;
@@ -520,6 +555,35 @@ impl Run {
         self.append(&Event::Labels { elapsed, tags: tags.to_vec(), group: group.map(str::to_owned) })?;
         self.inner.borrow_mut().tags.extend(tags.iter().cloned());
         Ok(())
+    }
+
+    /// Records a file that the script read past the project.
+    ///
+    /// # Errors
+    /// When there is no room for it, and when the journal can't be written.
+    pub fn note_read(&self, read: Read) -> Result<()> {
+        self.alive()?;
+        let added = self.inner.borrow().reads.look(&read);
+        let elapsed = self.elapsed(&self.inner.borrow());
+        match added {
+            Added::Known => Ok(()),
+            Added::New => {
+                self.append(&Event::Read { elapsed, read: Some(read.clone()) })?;
+                self.inner.borrow_mut().reads.add(read);
+                Ok(())
+            }
+            Added::NoRoom => {
+                if !self.inner.borrow().reads.cut {
+                    self.append(&Event::Read { elapsed, read: None })?;
+                    self.inner.borrow_mut().reads.cut = true;
+                }
+                Err(Failure::new(
+                    FailureKind::LimitReached,
+                    format!("The script reads more files than the {MOST_READS} that a record names"),
+                )
+                .hint("Add what belongs together as one folder: `au data add`"))
+            }
+        }
     }
 
     /// Finds a model by the rule of [`models::find`] and records it as an input when it is another experiment's.
@@ -624,6 +688,7 @@ impl Run {
         }
         let begun = self.inner.borrow().finishing;
         if !begun {
+            self.append_overflow()?;
             let told = usage::at_end(&self.ports, &self.inner.borrow().datasets);
             self.watch.borrow_mut().at_end(&self.ports, &self.inner.borrow().datasets);
             // What data the run had is no reason not to save it.
@@ -651,6 +716,10 @@ impl Run {
     /// When the journal can't be written.
     pub fn flush(&self) -> Result<()> {
         self.alive()?;
+        if self.number != 0 {
+            // A child has no other end.
+            self.append_overflow()?;
+        }
         Ok(self.writer.sync()?)
     }
 

@@ -971,6 +971,10 @@ impl Machine for World {
             architecture: "x86_64".into(),
             processors: 2,
             memory: 1 << 30,
+            processor: None,
+            disk: None,
+            gpus: Vec::new(),
+            gpu_driver: None,
         }
     }
 }
@@ -981,7 +985,7 @@ impl Interpreter for World {
     }
 
     fn packages(&self) -> Vec<Package> {
-        vec![Package { name: "numpy".into(), version: "2.0.0".into() }]
+        vec![Package { name: "numpy".into(), version: "2.0.0".into(), origin: None }]
     }
 }
 

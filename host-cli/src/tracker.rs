@@ -35,8 +35,8 @@ pub use sharing::{DataOutcome, DataRemote, Freight, LeftBehind, Pulled, Pushed, 
 
 pub use crate::bindings::generated::aurum::tracker::types::Request;
 pub use crate::bindings::generated::exports::aurum::tracker::experiments::{
-    Declared, FinishedRun, Measurement, ModelLocation, Number, Outcome, OutputStream, Parameter, Problem, Resolution,
-    RunOptions, Source, StoredArtifact,
+    Declared, FinishedRun, Measurement, ModelLocation, Number, Outcome, OutputStream, Parameter, Problem, Reading,
+    Resolution, RunOptions, Source, StoredArtifact,
 };
 pub use crate::bindings::generated::exports::aurum::tracker::project::Created;
 
@@ -224,6 +224,14 @@ impl Tracker {
         self.with_run(|core, store, run| core.run().call_log_artifact(store, run, name, take(&mut contents)?))
     }
 
+    /// A value of git's configuration, as the project's repository has it.
+    ///
+    /// # Errors
+    /// When the repository can't be read.
+    pub fn setting(&mut self, key: &str) -> Result<Option<String>> {
+        Ok(self.sandbox()?.store.data().capabilities.repository.setting(key)?)
+    }
+
     /// Records what the script has to say of itself.
     ///
     /// # Errors
@@ -238,6 +246,14 @@ impl Tracker {
     /// For words that can't be one, and when there are too many.
     pub fn label(&mut self, tags: &[String], group: Option<&str>) -> Result<()> {
         self.with_run(|core, store, run| core.run().call_label(store, run, tags, group))
+    }
+
+    /// Records a file that the script read past the project.
+    ///
+    /// # Errors
+    /// When there is no room for it.
+    pub fn note_reading(&mut self, reading: &Reading) -> Result<()> {
+        self.with_run(|core, store, run| core.run().call_note_reading(store, run, reading))
     }
 
     fn hand_over(&mut self, contents: Box<dyn Read + Send>) -> Result<Option<Resource<ByteStream>>> {

@@ -43,7 +43,7 @@ fn named(name: &str) -> PathBuf {
 }
 
 /// The program of this very installation: another version may not know of what this one does.
-fn program(py: Python<'_>) -> Option<PathBuf> {
+pub(crate) fn program(py: Python<'_>) -> Option<PathBuf> {
     let path = |module: &str, name: &str| -> PyResult<PathBuf> { py.import(module)?.getattr(name)?.extract() };
     // `lib/python3.12/site-packages/aurum/_aurum.abi3.so` has `bin` beside `lib`.
     let beside_package =

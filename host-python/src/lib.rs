@@ -22,7 +22,9 @@ mod parameters;
 mod process;
 mod query;
 mod rank;
+mod reading;
 mod run;
+mod sampling;
 mod scope;
 mod session;
 mod values;
@@ -49,7 +51,12 @@ mod _aurum {
     #[pymodule_export]
     use crate::query::metrics;
     #[pymodule_export]
-    use crate::run::{after_fork, at_exit, before_fork, begin, end_experiment, output, run_id, start, terminated};
+    use crate::reading::{note_reading, project, tell};
+    #[pymodule_export]
+    use crate::run::{
+        after_fork, after_fork_in_parent, at_exit, before_fork, begin, end_experiment, output, run_id, start,
+        terminated,
+    };
 
     /// The version of the package and of the `au` beside it.
     #[pymodule_export]

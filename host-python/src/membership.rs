@@ -101,6 +101,7 @@ pub(crate) fn begin(py: Python<'_>) -> bool {
     if !process::is_worker() {
         // A script by itself, and so are the workers that it may have.
         set_variable(py, WORKERS, None);
+        forget_captured(py);
         return false;
     }
     // A worker that is being spawned by the process named. Its own workers take part as well.
@@ -136,6 +137,14 @@ fn set_variable(py: Python<'_>, name: &str, text: Option<String>) {
     };
     // Without it, spawned workers are not recorded, and say so.
     let _ = set();
+}
+
+/// Output that another run keeps is for this one to keep as well.
+fn forget_captured(py: Python<'_>) {
+    let forget = || -> PyResult<()> {
+        py.import("os")?.getattr("environ")?.call_method1("pop", ("AURUM_CAPTURED", py.None())).map(drop)
+    };
+    let _ = forget();
 }
 
 fn named() -> Option<(Membership, u32)> {

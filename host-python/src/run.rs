@@ -6,12 +6,12 @@ use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::types::{PyModule, PyString};
 
-use crate::errors::{explained, is_mistake, raise};
+use crate::errors::{explained, invalid_value, is_mistake, raise};
 use crate::extras::words;
 use crate::membership::{self, Membership};
 use crate::rank::Rank;
 use crate::session::{self, Site, Standing, long, short};
-use crate::{exit_status, fetch, opened, parameters, process, scope, warn};
+use crate::{exit_status, fetch, opened, parameters, process, reading, sampling, scope, warn};
 
 /// Where the tracker is opened: the project, else the working folder, in which nothing is recorded.
 pub(crate) fn site(py: Python<'_>) -> Site {
@@ -126,12 +126,19 @@ pub(crate) fn enter(py: Python<'_>, beginning: Beginning) -> PyResult<bool> {
             membership::enter(py, number, Membership { id, root: root.clone() });
         }
         keep_output(py);
+        // What is brought when it is asked for is here before the script has used up its files.
+        let _ = py.import("aurum._runs");
         // Without it a script that exits with a code is recorded as finished.
         let _ = py.import("aurum._exit").and_then(|exit| exit.call_method0("install"));
         // Without it, the run of a script that is asked to end is saved by the next one.
         let _ = py.import("aurum._terminate").and_then(|terminate| terminate.call_method0("install"));
         if due {
             fetch::look_at_servers(py, &root);
+        }
+        // Of the computer as a whole, and of the whole process: no matter of a block's.
+        if number == scope::SHARED {
+            sample_as_set(py);
+            capture_as_set(py);
         }
     }
     warn::pass_on(py, &warnings);
@@ -174,23 +181,44 @@ pub(crate) fn settle<T>(py: Python<'_>, consequence: &str, result: Result<T, Fai
 ///     resume: An experiment to go on with, named as `aurum.experiment` takes it. What it recorded is kept, and this run is another stretch of
 ///         it: parameters, models and artefacts of the same name take the place of the earlier ones, steps go on from the last, and where both have a
 ///         value at a step, the later counts. A run that was lost is saved first.
+///     sample_system: Seconds from one sample of the computer's load to the next, 0.1 at least. They are metrics that begin with `system/`:
+///         processors, memory, disk and network, and NVIDIA's GPUs. Without it, `git config aurum.sampleSystem SECONDS` counts, else there
+///         are none; 0 is none, too.
+///     capture: Of which output the log is: `"python"` for what goes through `sys.stdout` and `sys.stderr`, `"fd"` for all that this
+///         process and those that it starts print, C libraries and other programs too. Without it, `git config aurum.capture fd` counts,
+///         else it is `"python"`. With `"fd"`, the descriptors 1 and 2 are pipes while the run goes on: Python still says that they are a terminal
+///         if they were one, and programs in C see none.
 ///
 /// Raises:
 ///     AurumError: If a run is under way already, if the name, a tag or the group can't be one, or if the experiment to resume is still
 ///         running.
 ///     UnknownExperimentError: If no experiment answers to `resume`.
+///     InvalidValueError: If the seconds are none, or the capture is neither.
 ///
 /// Example:
 ///     >>> aurum.start("baseline")
+///     >>> aurum.start(sample_system=10)
 #[pyfunction]
-#[pyo3(signature = (name=None, *, tags=None, group=None, resume=None))]
+#[pyo3(signature = (name=None, *, tags=None, group=None, resume=None, sample_system=None, capture=None))]
 pub(crate) fn start(
     py: Python<'_>,
     name: Option<String>,
     tags: Option<&Bound<'_, PyAny>>,
     group: Option<String>,
     resume: Option<String>,
+    sample_system: Option<&Bound<'_, PyAny>>,
+    capture: Option<&str>,
 ) -> PyResult<()> {
+    let seconds = sample_system.map(read_seconds).transpose()?;
+    let capture = match capture {
+        None => None,
+        Some("python") => Some(false),
+        Some("fd") => Some(true),
+        Some(other) => {
+            let message = format!("`capture` is `\"python\"` or `\"fd\"`, not: `{other}`");
+            return Err(invalid_value(py, message, "Give `\"fd\"` to keep what is printed past Python as well"));
+        }
+    };
     let beginning = Beginning { name, group, tags: tags.map(words).transpose()?.unwrap_or_default(), resume };
     if process::is_child() {
         return enter(py, Beginning::default()).map(drop);
@@ -199,7 +227,87 @@ pub(crate) fn start(
         let hint = "Call `start` before the other functions, or `end_experiment` first, or have a part of the run be one of its own: `with aurum.run():`";
         return Err(raise(py, &Failure::new(FailureKind::Usage, "A run is under way already", hint)));
     }
-    enter(py, beginning).map(drop)
+    let begun = enter(py, beginning)? && scope::current(py) == scope::SHARED;
+    match seconds {
+        Some(seconds) if begun && seconds > 0.0 => sampling::start(py, seconds),
+        Some(_) => sampling::stop(py, false),
+        None => {}
+    }
+    match capture {
+        Some(true) if begun => capture_descriptors(py),
+        Some(false) if begun => release_descriptors(py),
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Has what is printed past Python kept as well.
+fn capture_descriptors(py: Python<'_>) {
+    let Some((run, root)) = short(py, |session| session.run_id()).zip(process::project(py)) else { return };
+    let Some(program) = fetch::program(py) else {
+        let hint = "Install Aurum with `pip install`, which brings the program".to_owned();
+        return warn::warn(
+            py,
+            "What is printed past Python is not recorded: there is no `au` beside this Python",
+            &[hint],
+        );
+    };
+    // It warns of what goes wrong by itself.
+    let _ = py.import("aurum._capture").and_then(|capture| capture.call_method1("begin", (program, root, run)));
+}
+
+/// Has the descriptors lead where they led before, if they don't.
+fn release_descriptors(py: Python<'_>) {
+    let release = || -> PyResult<()> {
+        let modules = py.import("sys")?.getattr("modules")?;
+        let capture = modules.call_method1("get", ("aurum._capture",))?;
+        if capture.is_none() { Ok(()) } else { capture.call_method0("end").map(drop) }
+    };
+    let _ = release();
+}
+
+/// Captures as git's settings say.
+fn capture_as_set(py: Python<'_>) {
+    const KEY: &str = "aurum.capture";
+    let setting = long(py, |session| session.with_run(|tracker| tracker.setting(KEY)));
+    let Ok(Some(Some(text))) = setting else { return };
+    match text.as_str() {
+        "fd" => capture_descriptors(py),
+        "python" => {}
+        _ => {
+            let hint = format!("Set one of them: `git config {KEY} fd`");
+            warn::warn(py, &format!("`{KEY}` is `{text}`, and `fd` and `python` are known"), &[hint]);
+        }
+    }
+}
+
+/// A time between two samples.
+fn read_seconds(given: &Bound<'_, PyAny>) -> PyResult<f64> {
+    given.extract::<f64>().ok().filter(|seconds| is_period(*seconds)).ok_or_else(|| {
+        let shown = given.repr().map_or_else(|_| "this".to_owned(), |text| text.to_string_lossy().into_owned());
+        let message = format!("`sample_system` takes seconds from {} on, not: {shown}", sampling::SHORTEST);
+        invalid_value(given.py(), message, "Give a number such as `10`, or 0 for no samples")
+    })
+}
+
+fn is_period(seconds: f64) -> bool {
+    seconds == 0.0 || seconds.is_finite() && seconds >= sampling::SHORTEST
+}
+
+/// Samples as git's settings say.
+fn sample_as_set(py: Python<'_>) {
+    const KEY: &str = "aurum.sampleSystem";
+    let setting = long(py, |session| session.with_run(|tracker| tracker.setting(KEY)));
+    // Settings that can't be read were told of by whoever needs them.
+    let Ok(Some(Some(text))) = setting else { return };
+    match text.trim().parse::<f64>() {
+        Ok(seconds) if seconds > 0.0 && is_period(seconds) => sampling::start(py, seconds),
+        Ok(0.0) => {}
+        _ => {
+            let hint = format!("Set seconds from {} on, or 0: `git config {KEY} 10`", sampling::SHORTEST);
+            warn::warn(py, &format!("System metrics are not sampled: `{KEY}` is `{text}`"), &[hint]);
+        }
+    }
 }
 
 /// End the experiment and save it as one commit under one tag.
@@ -258,9 +366,16 @@ pub(crate) fn before_fork(py: Python<'_>) {
     session::before_fork(py);
 }
 
+/// Go on with what a fork interrupted; the package has it called after each.
+#[pyfunction]
+pub(crate) fn after_fork_in_parent() {
+    sampling::after_fork();
+}
+
 /// Have the forked child's own workers take part in its run; the package has it called in each.
 #[pyfunction]
 pub(crate) fn after_fork(py: Python<'_>) {
+    sampling::in_child();
     membership::tell_workers(py);
 }
 
@@ -347,6 +462,11 @@ fn part(py: Python<'_>) -> Result<(), Failure> {
 
 /// Saves the run under way, if one is. Afterwards things stand as given.
 pub(crate) fn finish(py: Python<'_>, outcome: Outcome, problem: Option<&Problem>, next: Standing) -> bool {
+    reading::flush(py);
+    if scope::current(py) == scope::SHARED {
+        sampling::stop(py, true);
+        release_descriptors(py);
+    }
     let (ended, warnings) = long(py, |session| (session.end(outcome, problem, next), session.take_warnings()));
     let number = scope::current(py);
     membership::leave(py, number);

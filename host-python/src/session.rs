@@ -17,17 +17,20 @@ use aurum_host::capabilities::interpreter::Interpreter;
 use aurum_host::capabilities::journal::quiet;
 use aurum_host::grants::Grants;
 use aurum_host::{Failure, FailureKind, Warning};
-use aurum_host::{FinishedRun, Measurement, Number, Outcome, OutputStream, Problem, RunOptions, Tracker};
+use aurum_host::{FinishedRun, Measurement, Number, Outcome, OutputStream, Problem, Reading, RunOptions, Tracker};
 use pyo3::prelude::*;
 
 use crate::gate::Gate;
-use crate::{process, scope};
+use crate::{process, sampling, scope};
 
 /// What is kept of the output before the first tracking call.
 const KEPT: usize = 1 << 20;
 
 /// What of it is dropped at once, the oldest first.
 const PIECE: usize = 64 << 10;
+
+/// Files read before the first tracking call that are remembered: as many as a record names.
+const READINGS: usize = 500;
 
 /// What is handed to the tracker at once.
 const CHUNK: usize = 256 << 10;
@@ -129,10 +132,13 @@ pub(crate) struct Session {
     metrics: HashMap<String, u32>,
     /// Models loaded before the run: their names and experiments.
     inputs: Vec<(String, String)>,
+    /// Files read past the project before the run.
+    readings: Vec<Reading>,
 }
 
 /// Work of microseconds, done without letting go of the interpreter, unless somebody else is at it.
 pub(crate) fn short<T: Send>(py: Python<'_>, work: impl FnOnce(&mut Session) -> T + Send) -> T {
+    sampling::resume();
     let session = place(py);
     match session.try_lock() {
         Ok(mut session) => work(&mut session),
@@ -165,9 +171,19 @@ pub(crate) fn without_python<T>(work: impl FnOnce(&mut Session) -> T) -> Option<
     None
 }
 
+/// Logs values from a thread that has nothing to do with Python, and is there at no fork.
+pub(crate) fn log_from_thread(measurements: &[Measurement]) -> Result<()> {
+    let mut session = OWN.session.lock().unwrap_or_else(PoisonError::into_inner);
+    match session.standing {
+        Standing::Running => session.log(measurements, None),
+        _ => Ok(()),
+    }
+}
+
 /// Waits, within reason, until no other thread is within the tracker, and ends threads of its own. Whoever keeps the interpreter's lock from here
 /// to the fork leaves no lock of the tracker's, or of what it is made of, locked for good in the child.
 pub(crate) fn before_fork(py: Python<'_>) {
+    sampling::before_fork(py);
     current().gate.before_fork(|| pause(py));
     quiet();
 }
@@ -249,9 +265,10 @@ impl Session {
             return Ok(());
         }
         let inputs = std::mem::take(&mut self.inputs);
+        let readings = std::mem::take(&mut self.readings);
         let kept = std::mem::take(&mut self.kept);
         if let Err(failure) = self.with_tracker(site, |tracker| tracker.start(options)) {
-            (self.inputs, self.kept) = (inputs, kept);
+            (self.inputs, self.readings, self.kept) = (inputs, readings, kept);
             return Err(failure);
         }
         self.standing = Standing::Running;
@@ -262,7 +279,7 @@ impl Session {
             for (name, experiment) in &inputs {
                 tracker.find_model(name, Some(experiment), None)?;
             }
-            Ok(())
+            readings.iter().try_for_each(|reading| tracker.note_reading(reading))
         })?;
         Ok(())
     }
@@ -314,6 +331,15 @@ impl Session {
         if self.standing == Standing::Idle && !self.inputs.contains(&input) {
             self.inputs.push(input);
         }
+    }
+
+    /// A file was read past the project: of the run under way, else of the next one.
+    pub(crate) fn read(&mut self, reading: Reading) -> Result<()> {
+        if self.standing == Standing::Idle && self.readings.len() < READINGS {
+            self.readings.push(reading);
+            return Ok(());
+        }
+        self.with_run(|tracker| tracker.note_reading(&reading)).map(drop)
     }
 
     /// Logs one value of a metric that is known by number; none where something else is the case.

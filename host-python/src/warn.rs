@@ -60,6 +60,8 @@ pub(crate) fn lost(py: Python<'_>, what: &str, failure: &Failure) {
         return failed(py, what, failure);
     };
     let trouble = failure.hints.first().unwrap_or(&failure.message);
+    // Names of temporary files differ each time.
+    let trouble = trouble.split(" at path ").next().unwrap_or(trouble);
     if is_first(py, &format!("{run} {trouble}")) {
         let mut failure = failure.clone();
         failure.hints.push("More may be missing while this lasts; it is said only once".to_owned());

@@ -15,6 +15,7 @@ use crate::models::{self, Found};
 use crate::parameters::{self, Declared, Parameter, Source};
 use crate::ports::{ByteStream, Destination, Place};
 use crate::query::Request;
+use crate::reads::Read;
 use crate::record::{Artifact, Status};
 use crate::reproduction::load::{self, Loaded};
 use crate::reproduction::pack::{self, Package, Without};
@@ -159,6 +160,11 @@ impl experiments::GuestRun for Run {
     ) -> Result<experiments::StoredArtifact, WitFailure> {
         let Artifact { digest, size } = Run::log_artifact(self, &name, ByteStream(Box::new(contents)))?;
         Ok(experiments::StoredArtifact { digest, size })
+    }
+
+    fn note_reading(&self, reading: experiments::Reading) -> Result<(), WitFailure> {
+        let experiments::Reading { through, storage, path, size, digest } = reading;
+        Ok(Run::note_read(self, Read::new(&through, storage.as_deref(), &path, size, digest))?)
     }
 
     fn flush(&self) -> Result<(), WitFailure> {

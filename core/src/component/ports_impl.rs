@@ -669,8 +669,12 @@ impl ports::Entropy for Imports {
 
 impl ports::Machine for Imports {
     fn describe(&self) -> ports::MachineFacts {
-        let machine::Facts { system, release, architecture, processors, memory } = machine::describe();
-        ports::MachineFacts { system, release, architecture, processors, memory }
+        let machine::Facts { system, release, architecture, processors, memory, processor, disk, gpus, gpu_driver } =
+            machine::describe();
+        let disk = disk.map(|machine::Disk { free, total }| ports::DiskFacts { free, total });
+        let gpu = |machine::Gpu { name, memory }| ports::GpuFacts { name, memory };
+        let gpus = gpus.into_iter().map(gpu).collect();
+        ports::MachineFacts { system, release, architecture, processors, memory, processor, disk, gpus, gpu_driver }
     }
 }
 
@@ -681,9 +685,24 @@ impl ports::Interpreter for Imports {
     }
 
     fn packages(&self) -> Vec<ports::Package> {
-        let package = |interpreter::Distribution { name, version }| ports::Package { name, version };
+        let package = |interpreter::Distribution { name, version, origin }| ports::Package {
+            name,
+            version,
+            origin: origin.map(origin_in),
+        };
         interpreter::packages().into_iter().map(package).collect()
     }
+}
+
+fn origin_in(origin: interpreter::Origin) -> ports::Origin {
+    let interpreter::Origin { kind, url, system, commit, branch, dirty, subdirectory, hashes, own } = origin;
+    let kind = match kind {
+        interpreter::OriginKind::Repository => ports::OriginKind::Repository,
+        interpreter::OriginKind::Archive => ports::OriginKind::Archive,
+        interpreter::OriginKind::Folder => ports::OriginKind::Folder,
+        interpreter::OriginKind::Editable => ports::OriginKind::Editable,
+    };
+    ports::Origin { kind, url, system, commit, branch, dirty, subdirectory, hashes, own }
 }
 
 impl ports::Progress for Imports {

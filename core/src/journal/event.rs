@@ -13,6 +13,7 @@ use crate::error::{Failure, FailureKind, Result};
 use crate::metrics::{MOST_METRICS, Number};
 use crate::parameters::Source;
 use crate::ports::{MachineFacts, Package};
+use crate::reads::Read;
 use crate::record::{Artifact, Input, Model, Status};
 use crate::snapshot::LeftOut;
 
@@ -227,6 +228,13 @@ pub enum Event<'a> {
         /// What the experiment belongs to.
         group: Option<String>,
     },
+    /// A file read past the project.
+    Read {
+        /// Milliseconds since the start.
+        elapsed: u64,
+        /// Which one; none where there is no room for any more.
+        read: Option<Read>,
+    },
 }
 
 const STARTED: u8 = 1;
@@ -246,6 +254,7 @@ const JOINED: u8 = 14;
 const NOTE: u8 = 15;
 const ARTIFACT: u8 = 16;
 const LABELS: u8 = 17;
+const READ: u8 = 20;
 
 /// A dataset of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -276,6 +285,13 @@ struct TimedInput {
 struct TimedNote {
     elapsed: u64,
     text: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct TimedRead {
+    elapsed: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    read: Option<Read>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -322,6 +338,7 @@ impl Event<'_> {
             Self::Note { .. } => NOTE,
             Self::Artifact { .. } => ARTIFACT,
             Self::Labels { .. } => LABELS,
+            Self::Read { .. } => READ,
         }
     }
 
@@ -364,6 +381,7 @@ impl Event<'_> {
             Self::Labels { elapsed, tags, group } => {
                 json(out, &TimedLabels { elapsed: *elapsed, tags: tags.clone(), group: group.clone() });
             }
+            Self::Read { elapsed, read } => json(out, &TimedRead { elapsed: *elapsed, read: read.clone() }),
         }
     }
 }
@@ -401,6 +419,7 @@ impl<'a> Event<'a> {
             LABELS => {
                 from_json(payload).map(|TimedLabels { elapsed, tags, group }| Self::Labels { elapsed, tags, group })
             }
+            READ => from_json(payload).map(|TimedRead { elapsed, read }| Self::Read { elapsed, read }),
             _ => None,
         };
         event.ok_or_else(|| {
@@ -443,7 +462,9 @@ pub fn begin_timed(out: &mut Vec<u8>, elapsed: u64) {
 pub fn elapsed(kind: u8, payload: &[u8]) -> Option<u64> {
     match kind {
         MEASURED | OUTPUT_AT => read_varint(&mut &*payload),
-        MODEL | INPUT | JOINED | NOTE | ARTIFACT | LABELS => serde_json::from_slice::<Elapsed>(payload).ok()?.elapsed,
+        MODEL | INPUT | JOINED | NOTE | ARTIFACT | LABELS | READ => {
+            serde_json::from_slice::<Elapsed>(payload).ok()?.elapsed
+        }
         _ => None,
     }
 }

@@ -9,6 +9,7 @@ use crate::journal::merge::{Merge, Moment};
 use crate::journal::reader::Reader;
 use crate::metrics::{MOST_METRICS, MOST_NAME_BYTES, Statistics};
 use crate::ports::{Journal, Package};
+use crate::reads::{Added, Reads};
 use crate::record::{Artifact, Input, Model, Stretch};
 use crate::run::{MOST_ARTIFACTS, MOST_INPUTS, MOST_MODELS, MOST_NOTE_BYTES, MOST_NOTES, MOST_TAGS, note_room};
 
@@ -45,6 +46,8 @@ pub struct State {
     pub datasets: BTreeMap<String, Usage>,
     /// In the order of loading, each once.
     pub inputs: Vec<Input>,
+    /// What was read past the project.
+    pub reads: Reads,
     /// Once finishing has begun. A run that was finished and went on has begun it again.
     pub ending: Option<Ending>,
     /// Once the commit is safe.
@@ -168,6 +171,10 @@ impl State {
                     self.more += 1;
                 }
             }
+            Event::Read { read, .. } => match read.map(|read| self.reads.add(read)) {
+                None | Some(Added::NoRoom) => self.reads.cut = true,
+                Some(Added::New | Added::Known) => {}
+            },
             Event::Artifact { name, artifact, .. } => {
                 self.more += put(&mut self.artifacts, MOST_ARTIFACTS, name, artifact);
             }

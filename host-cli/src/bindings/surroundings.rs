@@ -5,6 +5,8 @@ use wasmtime::Result;
 use super::Host;
 use super::generated::aurum::tracker::{clock, entropy, interpreter, machine, progress};
 use crate::capabilities;
+use crate::capabilities::interpreter::Package;
+use crate::capabilities::origin::{Kind, Origin};
 use crate::failure::Warning;
 
 /// Random bytes that the core can get at once: a guest's number is not to be trusted with an allocation.
@@ -29,13 +31,17 @@ impl entropy::Host for Host {
 
 impl machine::Host for Host {
     fn describe(&mut self) -> Result<machine::Facts> {
-        let facts = capabilities::machine::describe();
+        let facts = capabilities::machine::describe(self.capabilities.repository.root());
         Ok(machine::Facts {
             system: facts.system,
             release: facts.release,
             architecture: facts.architecture,
             processors: facts.processors,
             memory: facts.memory,
+            processor: facts.processor,
+            disk: facts.disk.map(|disk| machine::Disk { free: disk.free, total: disk.total }),
+            gpus: facts.gpus.into_iter().map(|gpu| machine::Gpu { name: gpu.name, memory: gpu.memory }).collect(),
+            gpu_driver: facts.gpu_driver,
         })
     }
 }
@@ -50,9 +56,25 @@ impl interpreter::Host for Host {
     }
 
     fn packages(&mut self) -> Result<Vec<interpreter::Distribution>> {
-        let packages = self.capabilities.interpreter.packages().into_iter();
-        Ok(packages.map(|package| interpreter::Distribution { name: package.name, version: package.version }).collect())
+        let packages = self.capabilities.interpreter.packages(self.capabilities.repository.root()).into_iter();
+        let distribution = |package: Package| interpreter::Distribution {
+            name: package.name,
+            version: package.version,
+            origin: package.origin.map(origin),
+        };
+        Ok(packages.map(distribution).collect())
     }
+}
+
+fn origin(origin: Origin) -> interpreter::Origin {
+    let Origin { kind, url, system, commit, branch, dirty, subdirectory, hashes, own } = origin;
+    let kind = match kind {
+        Kind::Repository => interpreter::OriginKind::Repository,
+        Kind::Archive => interpreter::OriginKind::Archive,
+        Kind::Folder => interpreter::OriginKind::Folder,
+        Kind::Editable => interpreter::OriginKind::Editable,
+    };
+    interpreter::Origin { kind, url, system, commit, branch, dirty, subdirectory, hashes, own }
 }
 
 impl progress::Host for Host {

@@ -9,6 +9,8 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use super::origin::{Kind, Origin, Origins};
+
 /// The interpreter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
@@ -25,6 +27,8 @@ pub struct Package {
     pub name: String,
     /// Its version.
     pub version: String,
+    /// Where it comes from, if that is no index.
+    pub origin: Option<Origin>,
 }
 
 /// What runs the script, if one runs.
@@ -51,18 +55,23 @@ impl Interpreter {
     }
 
     /// The packages that the script can import, by [`normalised`] name: the names of folders are spelled in many ways. Of several of a name, the first on the path
-    /// counts, as it does when it is imported. What can't be read is left out.
-    pub fn packages(&self) -> Vec<Package> {
-        let mut packages = BTreeMap::new();
+    /// counts, as it does when it is imported. What can't be read is left out. `project` is the root of the project that the script belongs
+    /// to.
+    pub fn packages(&self, project: &Path) -> Vec<Package> {
+        let project = project.canonicalize().unwrap_or_else(|_| project.to_owned());
+        let (mut packages, mut origins) = (BTreeMap::new(), Origins::new(&project));
         for folder in &self.path {
             // Archives, and folders that are not there, are at home on a search path.
             let Ok(entries) = fs::read_dir(folder) else { continue };
             let entries = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-            let mut found: Vec<_> = entries.filter_map(|entry| package(folder, &entry)).collect();
+            let mut found: Vec<_> = entries.filter_map(|entry| Some((package(folder, &entry)?, entry))).collect();
             // Folders come in no order: of two versions side by side the pick must be the same each time.
-            found.sort_unstable_by(|a, b| a.name.cmp(&b.name).then_with(|| b.version.cmp(&a.version)));
-            for package in found {
-                packages.entry(normalised(&package.name)).or_insert(package);
+            found.sort_unstable_by(|(a, _), (b, _)| a.name.cmp(&b.name).then_with(|| b.version.cmp(&a.version)));
+            for (package, entry) in found {
+                packages.entry(normalised(&package.name)).or_insert_with(|| {
+                    let origin = origin(folder, &entry, &mut origins);
+                    Package { origin, ..package }
+                });
             }
         }
         packages.into_iter().map(|(name, package)| Package { name, ..package }).collect()
@@ -73,6 +82,16 @@ impl Interpreter {
 pub fn normalised(name: &str) -> String {
     let parts = name.split(['-', '_', '.']).filter(|part| !part.is_empty());
     parts.collect::<Vec<_>>().join("-").to_lowercase()
+}
+
+fn origin(folder: &Path, entry: &str, origins: &mut Origins<'_>) -> Option<Origin> {
+    let metadata = folder.join(entry);
+    if entry.ends_with(".dist-info") {
+        return origins.of(&metadata);
+    }
+    // `setup.py develop` puts the folder of the code itself on the path, with its metadata in it.
+    let installed = folder.ends_with("site-packages") || folder.ends_with("dist-packages");
+    (!installed && metadata.is_dir()).then(|| origins.of_folder(folder, Kind::Editable))
 }
 
 fn package(folder: &Path, entry: &str) -> Option<Package> {
@@ -95,7 +114,8 @@ fn named(stem: &str) -> Option<Package> {
     });
     let (name, version) = stem.rsplit_once('-')?;
     let versioned = version.starts_with(|first: char| first.is_ascii_digit());
-    (versioned && !name.is_empty()).then(|| Package { name: name.to_owned(), version: version.to_owned() })
+    let package = || Package { name: name.to_owned(), version: version.to_owned(), origin: None };
+    (versioned && !name.is_empty()).then(package)
 }
 
 /// What the metadata says, in a folder or (an old `.egg-info`) in the file itself.
@@ -108,7 +128,7 @@ fn described(entry: &Path, metadata: &str) -> Option<Package> {
         let mut fields = head.lines().take_while(|line| !line.is_empty()).filter_map(|line| line.split_once(':'));
         fields.find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| value.trim().to_owned())
     };
-    Some(Package { name: field("Name")?, version: field("Version")? })
+    Some(Package { name: field("Name")?, version: field("Version")?, origin: None })
 }
 
 #[cfg(test)]
@@ -122,7 +142,11 @@ mod tests {
     }
 
     fn listed(interpreter: &Interpreter) -> Vec<String> {
-        interpreter.packages().into_iter().map(|package| format!("{}=={}", package.name, package.version)).collect()
+        interpreter
+            .packages(Path::new("/nowhere"))
+            .into_iter()
+            .map(|package| format!("{}=={}", package.name, package.version))
+            .collect()
     }
 
     #[test]
@@ -193,7 +217,7 @@ mod tests {
         let interpreter = interpreter(&[folder.path()]);
         let best = (0..10).map(|_| {
             let start = std::time::Instant::now();
-            assert_eq!(interpreter.packages().len(), 130);
+            assert_eq!(interpreter.packages(Path::new("/nowhere")).len(), 130);
             start.elapsed()
         });
         // About 1 ms, unoptimised; the rest is for a busy machine.
@@ -203,6 +227,6 @@ mod tests {
     #[test]
     fn without_a_script_there_is_nothing() {
         assert!(Interpreter::none().describe().is_none());
-        assert!(Interpreter::none().packages().is_empty());
+        assert!(Interpreter::none().packages(Path::new("/nowhere")).is_empty());
     }
 }

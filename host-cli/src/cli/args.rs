@@ -10,6 +10,7 @@ use super::commands::data::DataArgs;
 use super::commands::export::ExportArgs;
 use super::commands::gc::GcArgs;
 use super::commands::init::InitArgs;
+use super::commands::keep_output::KeepOutputArgs;
 use super::commands::load::LoadArgs;
 use super::commands::logs::LogsArgs;
 use super::commands::metrics::MetricsArgs;
@@ -78,6 +79,8 @@ pub(crate) enum Command {
     Push(PushArgs),
     Pull(PullArgs),
     Recover(RecoverArgs),
+    #[command(hide = true)]
+    KeepOutput(KeepOutputArgs),
     Completions(CompletionsArgs),
 }
 

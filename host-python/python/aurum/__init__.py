@@ -12,7 +12,7 @@ import os as _os
 
 from _collections_abc import Mapping as _Mapping
 
-from . import _aurum, _streams, _stripping
+from . import _aurum, _imports, _streams
 from ._aurum import (
     Parameters,
     dataset,
@@ -134,9 +134,11 @@ def __dir__():
     return sorted({*globals(), *_LATER, *params})
 
 
-_stripping.install()
+_imports.install()
 if _aurum.begin():
     _streams.install()
-_os.register_at_fork(before=_aurum.before_fork, after_in_child=_aurum.after_fork)
+_os.register_at_fork(
+    before=_aurum.before_fork, after_in_parent=_aurum.after_fork_in_parent, after_in_child=_aurum.after_fork
+)
 # Registered early, so that it runs late: what other handlers print is recorded too.
 _atexit.register(_aurum.at_exit)

@@ -1,20 +1,25 @@
 """Keeps what the script writes to stdout and stderr.
 
 The streams stay the objects they are, with their descriptors, encodings and whoever holds them; only their `write` is
-replaced. What goes past it, such as the output of other programs, is not seen.
+replaced. What goes past it, such as the output of other programs, is not seen: `_capture.py` sees that.
 """
 
+import os
 import sys
 
 from ._aurum import output
 
 _watched: list = []
+#: Whether a write is a question, and whether it came through to us.
+_asking = _came_through = False
+#: The notebook that says when a cell begins.
+_notebook = None
 
 
-def install():
+def install(*_):
     """Watch the standard streams, those that are not watched yet and allow it."""
     for number, stream in (1, sys.stdout), (2, sys.stderr):
-        if stream is None or any(stream is watched for watched, _ in _watched):
+        if stream is None or _is_captured(stream) or _is_watched(stream):
             continue
         try:
             forward = stream.write
@@ -22,10 +27,43 @@ def install():
         except (AttributeError, TypeError):
             continue
         _watched.append((stream, write))
+    _watch_cells()
+
+
+def _is_watched(stream):
+    """Whether what is written to it comes through to us. Others replace `write`, too, and may give back what was there before us."""
+    global _asking, _came_through
+    ours = [write for watched, write in _watched if watched is stream]
+    if not ours or getattr(stream, "__dict__", {}).get("write") in ours:
+        return bool(ours)
+    _asking, _came_through = True, False
+    try:
+        stream.write("")
+    except Exception:
+        return True
+    finally:
+        _asking = False
+    if not _came_through:
+        _watched[:] = [entry for entry in _watched if entry[0] is not stream]
+    return _came_through
+
+
+def _watch_cells():
+    """IPython has a `write` of its own for each cell, and after it the one that was there before, which may not be ours."""
+    global _notebook
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None and _notebook is None else None
+    if shell is not None:
+        shell.events.register("pre_run_cell", install)
+        _notebook = shell
 
 
 def restore():
     """Give the streams back their own `write`."""
+    global _notebook
+    if _notebook is not None:
+        _notebook.events.unregister("pre_run_cell", install)
+        _notebook = None
     while _watched:
         stream, write = _watched.pop()
         # Whoever has replaced it since goes on forwarding to ours.
@@ -33,8 +71,31 @@ def restore():
             del stream.write
 
 
+def leads_to(stream):
+    """The descriptor that a stream writes to, if it says so."""
+    try:
+        return stream.fileno()
+    except Exception:
+        return None
+
+
+def _is_captured(stream):
+    """Whether what it writes is kept on its way already, of this process or of the one whose run it has a part in."""
+    pipes = os.environ.get("AURUM_CAPTURED")
+    if not pipes:
+        return False
+    try:
+        return str(os.fstat(stream.fileno()).st_ino) in pipes.split()
+    except Exception:
+        return False
+
+
 def _watching(forward, number):
     def write(text, /):
+        global _came_through
+        if _asking:
+            _came_through = True
+            return 0
         written = forward(text)
         output(number, text)
         return written

@@ -1,51 +1,19 @@
 """Keeps Stripping's cache out of git, wherever it is put, and so out of experiments.
 
-Stripping is not changed: its class that makes the cache is wrapped, now or once it is imported.
+Stripping is not changed: its class that makes the cache is wrapped.
 """
 
 import os
-import sys
 
-_STORAGE = "stripping.storage"
 #: What Stripping itself puts into a cache: a folder for each script, by a SHA-1, and this.
 _HASHES = "attr_hash.pkl"
 _IGNORE = ".gitignore"
 _EVERYTHING = "# Stripping's cache is not for git.\n*\n"
 
 
-def install():
-    """Wrap the class, if Stripping is there, and else when it comes."""
-    module = sys.modules.get(_STORAGE)
-    if module is not None and hasattr(module, "CacheStorage"):
-        _wrap(module.CacheStorage)
-    else:
-        sys.meta_path.insert(0, _Finder())
-
-
-class _Finder:
-    """Finds Stripping's storage as others would, and has it wrapped once it is loaded."""
-
-    def find_spec(self, name, path=None, target=None):
-        if name != _STORAGE:
-            return None
-        sys.meta_path.remove(self)
-        from importlib.util import find_spec
-
-        # By whatever finds it: an editable install has a finder of its own.
-        spec = find_spec(name)
-        if spec is not None and spec.loader is not None:
-            execute = spec.loader.exec_module
-
-            def exec_module(module):
-                execute(module)
-                if hasattr(module, "CacheStorage"):
-                    _wrap(module.CacheStorage)
-
-            spec.loader.exec_module = exec_module
-        return spec
-
-
-def _wrap(storage):
+def wrap(module):
+    """Have each cache keep itself out of git."""
+    storage = module.CacheStorage
     begin, save = storage.__init__, storage.save_step
     if getattr(begin, "_by_aurum", False):
         return

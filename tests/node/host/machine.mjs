@@ -7,5 +7,9 @@ export function describe() {
     architecture: os.machine(),
     processors: os.availableParallelism(),
     memory: BigInt(os.totalmem()),
+    processor: undefined,
+    disk: undefined,
+    gpus: [],
+    gpuDriver: undefined,
   };
 }

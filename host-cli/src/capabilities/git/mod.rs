@@ -20,6 +20,7 @@ pub(crate) mod open;
 pub(crate) mod references;
 pub(crate) mod reflog;
 pub(crate) mod shield;
+pub(crate) mod source;
 #[cfg(feature = "cli")]
 pub(crate) mod tidying;
 pub(crate) mod transaction;

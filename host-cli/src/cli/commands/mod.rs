@@ -6,6 +6,7 @@ pub(crate) mod data;
 pub(crate) mod export;
 pub(crate) mod gc;
 pub(crate) mod init;
+pub(crate) mod keep_output;
 pub(crate) mod load;
 pub(crate) mod logs;
 pub(crate) mod metrics;
@@ -58,6 +59,7 @@ pub(crate) fn dispatch(args: &Args, ui: &mut Ui<'_>) -> Result<()> {
             sharing(&project(&folder)?, ui, args.remotes(), |ui, tracker| pull::pull(ui, tracker, args))
         }
         Command::Recover(args) => at(&project(&folder)?, ui, |ui, tracker| recover::recover(ui, tracker, args)),
+        Command::KeepOutput(args) => at(&project(&folder)?, ui, |_, tracker| keep_output::keep_output(tracker, args)),
         Command::Rm(args) => at(&project(&folder)?, ui, |ui, tracker| rm::rm(ui, tracker, args)),
         Command::Restore(args) => at(&project(&folder)?, ui, |ui, tracker| restore::restore(ui, tracker, args)),
         Command::Archive(args) => at(&project(&folder)?, ui, |ui, tracker| archive::archive(ui, tracker, args)),

@@ -16,6 +16,9 @@ const WIDEST: usize = 40;
 /// The columns that each table may have. A parameter or metric named like one of them is told apart.
 const FIXED: [&str; 7] = ["id", "name", "group", "tags", "status", "started", "duration"];
 
+/// What the metrics of the computer begin with.
+const SYSTEM: &str = "system/";
+
 /// What of the rows to show.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Choice {
@@ -54,7 +57,9 @@ fn columns(rows: &[Row], all: bool) -> Vec<Column> {
     let duration = |row: &Row| row.duration.map(|seconds| Cell::number(value::duration(seconds)));
     columns.push(Column::new("duration", rows.iter().map(duration)));
 
-    let (parameters, metrics) = (names(rows, |row| &row.parameters), names(rows, |row| &row.metrics));
+    let (parameters, mut metrics) = (names(rows, |row| &row.parameters), names(rows, |row| &row.metrics));
+    // Nobody compares runs by what the computer was doing.
+    metrics.retain(|name| all || !name.starts_with(SYSTEM));
     // What runs are compared by comes first: columns that don't fit are dropped from the right.
     for name in &metrics {
         let heading = heading(name, "metric", &parameters);
@@ -179,6 +184,13 @@ acfdf6cd  -     finished  2026-11-23 22:29     1.2 s  0.973684      1  0.01  -  
         assert_eq!(headings(&rows, false), ["m", "changed", "dropped"]);
         assert_eq!(headings(&rows, true), ["m", "changed", "dropped", "same"]);
         assert_eq!(headings(&rows[..1], false), ["m", "changed", "dropped", "same"]);
+    }
+
+    #[test]
+    fn what_the_computer_did_is_for_those_who_ask() {
+        let rows = [row(A, json!({}), json!({ "m": 1, "system/cpu": 2, "systematic": 3 }))];
+        assert_eq!(headings(&rows, false), ["m", "systematic"]);
+        assert_eq!(headings(&rows, true), ["m", "system/cpu", "systematic"]);
     }
 
     #[test]

@@ -54,6 +54,10 @@ pub(crate) struct Record {
     #[serde(default)]
     inputs: Vec<Input>,
     #[serde(default)]
+    reads: Vec<Reading>,
+    #[serde(default)]
+    reads_cut: bool,
+    #[serde(default)]
     environment: Option<Environment>,
     machine: Machine,
     aurum: String,
@@ -142,10 +146,40 @@ struct Input {
 }
 
 #[derive(Clone, Debug, Deserialize)]
+struct Reading {
+    through: String,
+    #[serde(default)]
+    storage: Option<String>,
+    path: String,
+    #[serde(default)]
+    size: Option<u64>,
+    #[serde(default)]
+    digest: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
 struct Environment {
     implementation: String,
     version: String,
     packages: u64,
+    #[serde(default)]
+    sources: BTreeMap<String, Source>,
+}
+
+/// Where a package comes from that is from no index.
+#[derive(Clone, Debug, Deserialize)]
+struct Source {
+    kind: String,
+    #[serde(default)]
+    url: Option<String>,
+    #[serde(default)]
+    commit: Option<String>,
+    #[serde(default)]
+    branch: Option<String>,
+    #[serde(default)]
+    dirty: Option<bool>,
+    #[serde(default)]
+    own: bool,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -154,6 +188,26 @@ struct Machine {
     release: String,
     architecture: String,
     processors: u32,
+    memory: u64,
+    #[serde(default)]
+    processor: Option<String>,
+    #[serde(default)]
+    disk: Option<Disk>,
+    #[serde(default)]
+    gpus: Vec<Gpu>,
+    #[serde(default)]
+    gpu_driver: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Disk {
+    free: u64,
+    total: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Gpu {
+    name: String,
     memory: u64,
 }
 

@@ -5,7 +5,9 @@ use std::io::{self, Write};
 
 use jiff::Timestamp;
 
-use super::{Code, Environment, Input, Kept, Machine, Metric, Note, Parameter, Record, Stretch, Usage};
+use super::{
+    Code, Environment, Gpu, Input, Kept, Machine, Metric, Note, Parameter, Reading, Record, Source, Stretch, Usage,
+};
 use crate::cli::render::facts::Facts;
 use crate::cli::render::grid::{Cell, Column, Grid};
 use crate::cli::render::style::{self, Palette};
@@ -26,6 +28,7 @@ impl Record {
         self.write_parameters(&mut page)?;
         self.write_metrics(&mut page)?;
         self.write_data(&mut page)?;
+        self.write_reads(&mut page)?;
         self.write_models(&mut page)?;
         self.write_notes(&mut page)?;
         self.write_surroundings(&mut page)
@@ -170,6 +173,30 @@ impl Record {
         ])
     }
 
+    fn write_reads(&self, page: &mut Page<'_>) -> io::Result<()> {
+        if self.reads.is_empty() {
+            return Ok(());
+        }
+        page.title("Read from storages")?;
+        let named = &self.reads[..self.reads.len().min(NAMED)];
+        let column = |heading, cell: &dyn Fn(&Reading) -> Option<Cell>| Column::new(heading, named.iter().map(cell));
+        page.grid(vec![
+            column("path", &|read| Some(Cell::text(&read.path))),
+            column("storage", &|read| Some(Cell::text(read.storage.as_deref().unwrap_or("-")))),
+            column("size", &|read| read.size.map(|size| Cell::number(size::bytes(size)))),
+            column("digest", &|read| Some(Cell::text(read.digest.as_deref().map_or("read in part".into(), digits)))),
+            column("through", &|read| Some(Cell::text(&read.through))),
+        ])?;
+        match self.reads.len() - named.len() {
+            0 if self.reads_cut => writeln!(page.out, "{:INDENT$}and more", ""),
+            0 => Ok(()),
+            more if self.reads_cut => {
+                writeln!(page.out, "{:INDENT$}and {more} more that are listed by `--json`, and others", "")
+            }
+            more => writeln!(page.out, "{:INDENT$}and {more} more", ""),
+        }
+    }
+
     fn write_models(&self, page: &mut Page<'_>) -> io::Result<()> {
         page.kept("Models", &self.models)?;
         page.kept("Artefacts", &self.artifacts)?;
@@ -205,10 +232,12 @@ impl Record {
     }
 
     fn write_surroundings(&self, page: &mut Page<'_>) -> io::Result<()> {
-        let Machine { system, release, architecture, processors, memory } = &self.machine;
+        let Machine { system, release, architecture, processors, memory, processor, disk, gpus, gpu_driver } =
+            &self.machine;
+        self.write_sources(page)?;
         page.title("Surroundings")?;
         let mut facts = Facts::default();
-        if let Some(Environment { implementation, version, packages }) = &self.environment {
+        if let Some(Environment { implementation, version, packages, .. }) = &self.environment {
             facts.add("python", format!("{implementation} {version}, {}", size::count(*packages, "package")));
         }
         let processors = size::count((*processors).into(), "processor");
@@ -216,9 +245,45 @@ impl Record {
             "machine",
             format!("{system} {release}, {architecture}, {processors}, {} of memory", size::bytes(*memory)),
         );
+        facts.add_some("processor", processor.as_ref());
+        let disk = disk.as_ref().map(|disk| format!("{} free of {}", size::bytes(disk.free), size::bytes(disk.total)));
+        facts.add_some("disk", disk);
+        let mut driver = gpu_driver.as_ref().map_or_else(String::new, |driver| format!(", driver {driver}"));
+        for (name, memory, count) in alike(gpus) {
+            let times = if count > 1 { format!("{count} × ") } else { String::new() };
+            facts
+                .add("gpu", format!("{times}{name}, {} of memory{}", size::bytes(memory), std::mem::take(&mut driver)));
+        }
         facts.add("aurum", &self.aurum);
         page.facts(&facts)
     }
+
+    fn write_sources(&self, page: &mut Page<'_>) -> io::Result<()> {
+        let sources = self.environment.as_ref().map(|environment| &environment.sources);
+        let Some(sources) = sources.filter(|sources| !sources.is_empty()) else { return Ok(()) };
+        page.title("Packages from elsewhere than an index")?;
+        let column = |heading, cell: &dyn Fn(&Source) -> Option<Cell>| Column::new(heading, sources.values().map(cell));
+        page.grid(vec![
+            Column::new("name", sources.keys().map(|name| Some(Cell::text(name)))),
+            column("installed as", &|source| Some(Cell::text(if source.own { "this project" } else { &source.kind }))),
+            column("commit", &|source| source.commit.as_deref().map(|commit| Cell::text(short(commit)))),
+            column("branch", &|source| source.branch.as_deref().map(Cell::text)),
+            column("changed", &|source| source.dirty.map(|dirty| Cell::text(if dirty { "yes" } else { "no" }))),
+            column("from", &|source| source.url.as_deref().map(Cell::text)),
+        ])
+    }
+}
+
+/// Of GPUs that are the same, how many there are.
+fn alike(gpus: &[Gpu]) -> Vec<(&str, u64, usize)> {
+    let mut kinds: Vec<(&str, u64, usize)> = Vec::new();
+    for Gpu { name, memory } in gpus {
+        match kinds.iter_mut().find(|kind| (kind.0, kind.1) == (name, *memory)) {
+            Some(kind) => kind.2 += 1,
+            None => kinds.push((name, *memory, 1)),
+        }
+    }
+    kinds
 }
 
 /// Where sections are written.
@@ -342,12 +407,28 @@ mod tests {
                 "gone.csv": usage("missing", json!({ "digest": null })),
             },
             "models": { "model": { "digest": DIGEST, "size": 1024 } },
+            "reads": [
+                { "through": "catalysis", "storage": "lab", "path": "sets/a.pkl", "size": 2048, "digest": DIGEST },
+                { "through": "fsspec", "storage": "http", "path": "http://example.org/b", "partial": true },
+            ],
             "inputs": [{ "experiment": "280459c5-b183-462d-b89e-e53019f81c88", "model": "best", "digest": DIGEST }],
             "environment": {
                 "implementation": "CPython", "version": "3.11.7", "packages": 42, "requirements": DIGEST,
+                "sources": {
+                    "dev": {
+                        "kind": "editable", "url": "https://example.org/dev.git", "commit": "0123456789abcdef", "branch": "main",
+                        "dirty": true,
+                    },
+                    "here": { "kind": "editable", "own": true },
+                },
             },
             "machine": {
                 "system": "Linux", "release": "6.1", "architecture": "x86_64", "processors": 8, "memory": 17_179_869_184_u64,
+                "processor": "AMD EPYC", "disk": { "free": 1_073_741_824, "total": 2_147_483_648_u64 }, "gpu_driver": "550.1",
+                "gpus": [
+                    { "name": "A100", "memory": 1_073_741_824 }, { "name": "A100", "memory": 1_073_741_824 },
+                    { "name": "T4", "memory": 1_073_741_824 },
+                ],
             },
             "aurum": "0.1.0",
         })
@@ -398,6 +479,11 @@ Data
   far.csv     3.8 MiB  5b00264637db  no    changed since it was added as 0123456789ab, outside of the project
   gone.csv    3.8 MiB  -             yes   was not there
 
+Read from storages
+  path                  storage     size  digest        through
+  sets/a.pkl            lab      2.0 KiB  5b00264637db  catalysis
+  http://example.org/b  http           -  read in part  fsspec
+
 Models
   name      size  digest
   model  1.0 KiB  5b00264637db
@@ -406,10 +492,19 @@ Models of other experiments that it loaded
   name  experiment  digest
   best  280459c5    5b00264637db
 
+Packages from elsewhere than an index
+  name  installed as  commit    branch  changed  from
+  dev   editable      01234567  main    yes      https://example.org/dev.git
+  here  this project  -         -       -        -
+
 Surroundings
-  python   CPython 3.11.7, 42 packages
-  machine  Linux 6.1, x86_64, 8 processors, 16.0 GiB of memory
-  aurum    0.1.0
+  python     CPython 3.11.7, 42 packages
+  machine    Linux 6.1, x86_64, 8 processors, 16.0 GiB of memory
+  processor  AMD EPYC
+  disk       1.0 GiB free of 2.0 GiB
+  gpu        2 × A100, 1.0 GiB of memory, driver 550.1
+  gpu        T4, 1.0 GiB of memory
+  aurum      0.1.0
 ";
         assert_eq!(shown(&record(), &Screen::default()), expected);
     }
@@ -443,6 +538,7 @@ Stretches before it was resumed
             record[key] = json!({});
         }
         record["inputs"] = json!([]);
+        record["reads"] = json!([]);
         record["code"]["left_out"] = json!([]);
         record["status"] = "running".into();
         let text = shown(&record, &Screen::default());

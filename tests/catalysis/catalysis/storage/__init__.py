@@ -1,0 +1,3 @@
+from .storage_client import StorageClient
+
+__all__ = ["StorageClient"]
