@@ -37,6 +37,8 @@ for step in range(5):
 au.register_metric(accuracy=0.5)
 au.register_metrics({"val/accuracy": 0.75})
 au.note("said")
+au.tag("one", "two")
+au.group("together")
 au.log_artifact(b"bytes", "artifact.bin")
 class Figure:
     def savefig(self, file, format): file.write(b"picture")

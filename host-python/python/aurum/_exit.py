@@ -5,6 +5,8 @@
 
 import sys
 
+from ._threads import is_main
+
 _exit = sys.exit
 #: What the main thread runs.
 _main = None
@@ -25,12 +27,6 @@ def restore():
     """Give `sys.exit` back, unless somebody has replaced it since."""
     if sys.exit is exit:
         sys.exit = _exit
-
-
-def is_main():
-    """Whether this is the main thread; `threading` is not imported for it."""
-    threading = sys.modules.get("threading")
-    return threading is None or threading.current_thread() is threading.main_thread()
 
 
 def exit(status=None, /):

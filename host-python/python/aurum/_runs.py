@@ -3,7 +3,7 @@
 import sys
 
 from . import _aurum
-from ._exit import is_main
+from ._threads import is_main
 
 
 def run(name=None, *, tags=None, group=None, resume=None):

@@ -11,7 +11,7 @@ import os
 from _thread import get_ident
 
 from . import _aurum
-from ._exit import is_main
+from ._threads import is_main
 
 
 #: Threads that are about to fork, and whether they had the signal blocked before.
