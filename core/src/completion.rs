@@ -167,7 +167,7 @@ fn recover_one(ports: &Ports, id: &str) -> Result<Option<Finished>> {
         }
         None => {
             let time = modified.max(state.last_time);
-            let supersedes = state.started.as_ref().and_then(|started| Some(started.resumed.as_ref()?.commit.clone()));
+            let supersedes = state.started.as_ref().and_then(Started::goes_on_from);
             let ending = Ending { supersedes, ..Ending::new(Status::Killed, time, None) };
             conclude(ports, id, &*writer, state.sequence, ending)?
         }

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::catalogue::{self, Saved};
 use crate::error::{Failure, FailureKind, Result};
 use crate::id::{self, Key};
-use crate::journal::fold::State;
+use crate::journal::fold::{State, children};
 use crate::ports::{Location, Ports};
 use crate::query::{Query, Request, Subject, Subjects};
 use crate::record::{Record, Status};
@@ -385,15 +385,15 @@ pub fn show(ports: &Ports, selector: &str) -> Result<String> {
 
 /// What is known of a run that is not saved yet, with what the experiment had before where it was saved before.
 fn whole_state(ports: &Ports, id: &str) -> Result<State> {
-    let mut state = State::read_all(&*ports.journal, id)?;
-    if state.started.as_ref().is_some_and(|started| started.resumed.is_some()) {
-        let mut counting = Counting::default();
-        let children = crate::journal::fold::children(&*ports.journal, id)?;
-        // Which stretch it is does not matter: it is later than all before.
-        let mut note = |text: &[u8]| texts::note(&mut counting, text);
-        texts::fold(&*ports.journal, id, &children, u32::MAX, None, Some(&mut note))?;
-        stretches::complete(ports, &mut state, Some(&mut counting))?;
+    if texts::begun(&*ports.journal, id)?.is_none_or(|started| started.resumed.is_none()) {
+        return State::read_all(&*ports.journal, id);
     }
+    let mut counting = Counting::default();
+    let children = children(&*ports.journal, id)?;
+    // Which stretch it is does not matter: it is later than all before.
+    let mut note = |text: &[u8]| texts::note(&mut counting, text);
+    let (mut state, _) = texts::fold(&*ports.journal, id, &children, u32::MAX, None, Some(&mut note))?;
+    stretches::complete(ports, &mut state, Some(&mut counting))?;
     Ok(state)
 }
 

@@ -153,7 +153,7 @@ impl Run {
         options: Options,
         former: Option<(Record, String)>,
     ) -> Result<Self> {
-        let (tree, selection) = take_snapshot(ports, id, &head)?;
+        let (tree, selection) = take_snapshot(ports, id, &head, former.is_some())?;
         if let Some((message, hints)) = snapshot::warning(&selection.left_out, selection.left_out_more) {
             ports.progress.warn(&message, &hints);
         }
@@ -701,8 +701,7 @@ impl Run {
             let inner = self.inner.borrow();
             inner.started.time.saturating_add(self.elapsed(&inner))
         };
-        let resumed = self.inner.borrow().started.resumed.clone();
-        let supersedes = resumed.map(|resumed| resumed.commit);
+        let supersedes = self.inner.borrow().started.goes_on_from();
         let ending = Ending { supersedes, ..Ending::new(status, time, problem.map(presentable)) };
         let sequence = (!begun).then_some(self.inner.borrow().sequence);
         let finished = completion::finish(&self.ports, &self.id, &*self.writer, sequence, ending)?;
@@ -777,10 +776,10 @@ fn is_there(ports: &Ports, id: &str) -> bool {
 }
 
 /// The working tree as git's, kept alive by a reference. What a `git gc` removed before there was one is written again.
-fn take_snapshot(ports: &Ports, id: &str, head: &Head) -> Result<(ObjectId, Selection)> {
+fn take_snapshot(ports: &Ports, id: &str, head: &Head, resumes: bool) -> Result<(ObjectId, Selection)> {
     let reference = format!("{}{id}", layout::RUNNING);
     // Of an experiment that is resumed, the reference is still where its former run left it.
-    let mut before: Option<ObjectId> = catalogue::reference(ports, &reference)?;
+    let mut before = if resumes { catalogue::reference(ports, &reference)? } else { None };
     let mut attempt = || {
         let (tree, selection) = working_tree::take(ports, head)?;
         // Durable, for a torn one would have `git gc` fail.

@@ -184,7 +184,7 @@ pub fn statistics(
     let file = Location { root: commit.to_owned(), path: layout::metrics(&former.id) };
     if !former.stretches.is_empty() {
         each_line(ports, &file, &mut |line, _| {
-            later.note(line.stretch, &line.metric, line.step);
+            later.note(&line);
             Ok(())
         })?;
     }
@@ -215,18 +215,6 @@ pub struct Line<'a> {
     #[serde(default)]
     stretch: u32,
     value: Value,
-}
-
-impl Line<'_> {
-    /// The metric's name, and its step.
-    pub fn place(&self) -> (&str, u64) {
-        (&self.metric, self.step)
-    }
-
-    /// Which stretch it is of.
-    pub fn stretch(&self) -> u32 {
-        self.stretch
-    }
 }
 
 /// Shows each line of an experiment's metrics, parsed and as it is, in memory that does not grow with their number.
@@ -276,15 +264,15 @@ fn parse<'a>(line: &'a [u8], file: &Location) -> Result<Line<'a>> {
 pub struct Counting(BTreeMap<u32, HashMap<String, Steps>>);
 
 impl Counting {
-    /// A stretch has a value at this step. The first one takes no other's place.
-    pub fn note(&mut self, stretch: u32, metric: &str, step: u64) {
-        if stretch == 0 {
+    /// The line's stretch has a value at its step. The first stretch takes no other's place.
+    pub fn note(&mut self, line: &Line<'_>) {
+        if line.stretch == 0 {
             return;
         }
-        let metrics = self.0.entry(stretch).or_default();
-        match metrics.get_mut(metric) {
-            Some(steps) => steps.add(step),
-            None => metrics.entry(metric.to_owned()).or_default().add(step),
+        let metrics = self.0.entry(line.stretch).or_default();
+        match metrics.get_mut(&*line.metric) {
+            Some(steps) => steps.add(line.step),
+            None => metrics.entry(line.metric.clone().into_owned()).or_default().add(line.step),
         }
     }
 

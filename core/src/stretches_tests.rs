@@ -1,4 +1,3 @@
-use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
@@ -7,22 +6,11 @@ use serde_json::{Value, json};
 use super::*;
 use crate::completion::Finished;
 use crate::parameters::{Parameter, Source};
-use crate::ports::{PortResult, Sink};
 use crate::query::Request;
 use crate::record::Status;
 use crate::run::{Options, Run};
-use crate::testing::World;
+use crate::testing::{Collected, World};
 use crate::texts;
-
-#[derive(Default)]
-struct Collected(RefCell<Vec<u8>>);
-
-impl Sink for Collected {
-    fn write(&self, bytes: &[u8]) -> PortResult<()> {
-        self.0.borrow_mut().extend_from_slice(bytes);
-        Ok(())
-    }
-}
 
 fn log_of(world: &World) -> String {
     let sink = Collected::default();

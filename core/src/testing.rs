@@ -994,3 +994,14 @@ impl Progress for World {
         self.0.warnings.borrow_mut().push(message.to_owned());
     }
 }
+
+/// What was handed to it, one after the other.
+#[derive(Default)]
+pub struct Collected(pub RefCell<Vec<u8>>);
+
+impl Sink for Collected {
+    fn write(&self, bytes: &[u8]) -> PortResult<()> {
+        self.0.borrow_mut().extend_from_slice(bytes);
+        Ok(())
+    }
+}

@@ -10,7 +10,7 @@ use crate::output::{Folder, Origin};
 use crate::ports::{Journal, Location, Ports, Sink};
 use crate::record::Record;
 use crate::report::MetricLines;
-use crate::stretches::{self, Counting, Line};
+use crate::stretches::{self, Counting};
 use crate::{layout, project, records};
 
 /// Takes a piece of a text.
@@ -73,9 +73,7 @@ pub(crate) fn stretch_of(former: &Record) -> u32 {
 /// Takes in which steps lines have.
 pub(crate) fn note(counting: &mut Counting, lines: &[u8]) -> Result<(), PortError> {
     for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-        let line: Line<'_> = serde_json::from_slice(line).map_err(|error| PortError::Other(error.to_string()))?;
-        let (metric, step) = line.place();
-        counting.note(line.stretch(), metric, step);
+        counting.note(&serde_json::from_slice(line).map_err(|error| PortError::Other(error.to_string()))?);
     }
     Ok(())
 }
@@ -83,8 +81,7 @@ pub(crate) fn note(counting: &mut Counting, lines: &[u8]) -> Result<(), PortErro
 /// Writes the lines of a file whose values count.
 fn write_counting(ports: &Ports, file: &Location, counting: &mut Counting, take: &mut Take<'_>) -> Result<()> {
     stretches::each_line(ports, file, &mut |line, _| {
-        let (metric, step) = line.place();
-        counting.note(line.stretch(), metric, step);
+        counting.note(&line);
         Ok(())
     })?;
     stretches::each_line(ports, file, &mut |line, text| if counting.counts(&line) { Ok(take(text)?) } else { Ok(()) })
@@ -188,25 +185,12 @@ pub(crate) fn fold(
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use std::cell::RefCell;
-
     use super::*;
     use crate::error::FailureKind;
     use crate::metrics::Number;
-    use crate::ports::PortResult;
     use crate::record::Status;
     use crate::run::{Options, Run};
-    use crate::testing::World;
-
-    #[derive(Default)]
-    struct Collected(RefCell<Vec<u8>>);
-
-    impl Sink for Collected {
-        fn write(&self, bytes: &[u8]) -> PortResult<()> {
-            self.0.borrow_mut().extend_from_slice(bytes);
-            Ok(())
-        }
-    }
+    use crate::testing::{Collected, World};
 
     fn collect(write: impl FnOnce(&dyn Sink) -> Result<()>) -> String {
         let sink = Collected::default();

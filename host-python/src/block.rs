@@ -4,7 +4,6 @@ use aurum_host::{Outcome, Problem};
 use pyo3::exceptions::{PyGeneratorExit, PySystemExit};
 use pyo3::prelude::*;
 
-use crate::extras::words;
 use crate::run::{self, Beginning, enter, of_exception};
 use crate::session::{self, Standing, short};
 use crate::{opened, parameters, process, scope};
@@ -24,7 +23,7 @@ pub(crate) fn enter_block(
     resume: Option<String>,
     is_shared: bool,
 ) -> PyResult<Entered> {
-    let beginning = Beginning { name, group, tags: tags.map(words).transpose()?.unwrap_or_default(), resume };
+    let beginning = Beginning::new(name, tags, group, resume)?;
     if process::is_child() {
         // Whatever is begun in a child is its parent's run.
         enter(py, Beginning::default())?;

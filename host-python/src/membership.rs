@@ -14,6 +14,8 @@ use crate::{process, scope};
 
 const RUN: &str = "AURUM_RUN";
 const WORKERS: &str = "AURUM_WORKERS";
+/// What `_capture.py` sets.
+const CAPTURED: &str = "AURUM_CAPTURED";
 
 /// Those of this process, or of the one that it was forked from. Only whoever has the interpreter's lock takes this one, and for no
 /// longer than a look takes, so that no fork finds it locked.
@@ -101,7 +103,8 @@ pub(crate) fn begin(py: Python<'_>) -> bool {
     if !process::is_worker() {
         // A script by itself, and so are the workers that it may have.
         set_variable(py, WORKERS, None);
-        forget_captured(py);
+        // Output that another run keeps is for this one to keep as well.
+        set_variable(py, CAPTURED, None);
         return false;
     }
     // A worker that is being spawned by the process named. Its own workers take part as well.
@@ -137,14 +140,6 @@ fn set_variable(py: Python<'_>, name: &str, text: Option<String>) {
     };
     // Without it, spawned workers are not recorded, and say so.
     let _ = set();
-}
-
-/// Output that another run keeps is for this one to keep as well.
-fn forget_captured(py: Python<'_>) {
-    let forget = || -> PyResult<()> {
-        py.import("os")?.getattr("environ")?.call_method1("pop", ("AURUM_CAPTURED", py.None())).map(drop)
-    };
-    let _ = forget();
 }
 
 fn named() -> Option<(Membership, u32)> {

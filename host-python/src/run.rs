@@ -62,6 +62,16 @@ pub(crate) struct Beginning {
 }
 
 impl Beginning {
+    /// With tags as Python has them.
+    pub(crate) fn new(
+        name: Option<String>,
+        tags: Option<&Bound<'_, PyAny>>,
+        group: Option<String>,
+        resume: Option<String>,
+    ) -> PyResult<Self> {
+        Ok(Self { name, group, tags: tags.map(words).transpose()?.unwrap_or_default(), resume })
+    }
+
     /// Whether the script asked for anything: only that can be a mistake.
     fn asks(&self) -> bool {
         self.name.is_some() || self.group.is_some() || !self.tags.is_empty() || self.resume.is_some()
@@ -96,10 +106,10 @@ pub(crate) fn enter(py: Python<'_>, beginning: Beginning) -> PyResult<bool> {
         short(py, |session| session.give_up());
         return Ok(false);
     };
-    if scope::current(py) == scope::SHARED {
+    let number = scope::current(py);
+    if number == scope::SHARED {
         parameters::forget_former(py)?;
     }
-    let number = scope::current(py);
     let asked = beginning.asks();
     let Beginning { name, group, tags, resume } = beginning;
     // To train as if from the beginning is not what was asked for.
@@ -219,7 +229,7 @@ pub(crate) fn start(
             return Err(invalid_value(py, message, "Give `\"fd\"` to keep what is printed past Python as well"));
         }
     };
-    let beginning = Beginning { name, group, tags: tags.map(words).transpose()?.unwrap_or_default(), resume };
+    let beginning = Beginning::new(name, tags, group, resume)?;
     if process::is_child() {
         return enter(py, Beginning::default()).map(drop);
     }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::usage::Usage;
 use super::{each, status};
 use crate::error::Result;
+use crate::parameters::literal::boolean;
 use crate::ports::{Ports, RemoteAttributes};
 use crate::project;
 use crate::suggest;
@@ -154,7 +155,7 @@ fn is_left_alone(ports: &Ports, usages: &BTreeMap<String, Usage>) -> bool {
     let is_served = |usage: &Usage| usage.source.url.is_some() && usage.source.remote.is_some();
     let is_off = || {
         let set = ports.repository.setting(SETTING).ok().flatten();
-        set.is_some_and(|set| matches!(set.to_ascii_lowercase().as_str(), "false" | "no" | "off" | "0"))
+        set.is_some_and(|set| boolean(&set) == Some(false))
     };
     !usages.values().any(is_served) || is_off()
 }

@@ -67,6 +67,13 @@ pub struct Started {
     pub version: String,
 }
 
+impl Started {
+    /// The commit that the run's takes the place of.
+    pub fn goes_on_from(&self) -> Option<String> {
+        self.resumed.as_ref().map(|resumed| resumed.commit.clone())
+    }
+}
+
 /// That a run goes on with an experiment that was saved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resumed {

@@ -92,7 +92,8 @@ fn mismatch(name: &str, default: Option<&Value>, kind: Kind, text: &str) -> Fail
     failure.hint(format!("The default in the code is `{}`; give a value of the same type", shown(name, default)))
 }
 
-pub(super) fn boolean(text: &str) -> Option<bool> {
+/// What people write for yes and no.
+pub(crate) fn boolean(text: &str) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "1" | "yes" | "on" => Some(true),
         "false" | "0" | "no" | "off" => Some(false),

@@ -3,7 +3,7 @@
 //! [`arguments`] finds what is given, [`literal`] reads it as the type of the default in the code.
 
 mod arguments;
-mod literal;
+pub(crate) mod literal;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -16,6 +16,7 @@ pub mod machine;
 mod nvml;
 pub mod origin;
 pub(crate) mod paths;
+pub(crate) mod percent;
 pub mod remote;
 pub mod repository;
 pub mod repository_edit;

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::git::source;
+use super::percent::decode;
 
 /// How a package was installed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -144,16 +145,7 @@ impl<'a> Origins<'a> {
 fn local(url: &str) -> Option<PathBuf> {
     let rest = url.strip_prefix("file://")?;
     // Between `//` and the path a host may stand: this one, if there is one at all.
-    let path = &rest.as_bytes()[rest.find('/')?..];
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut at = 0;
-    while at < path.len() {
-        let escaped = (path[at] == b'%').then(|| path.get(at + 1..at + 3)).flatten();
-        let escaped = escaped.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
-        bytes.push(escaped.unwrap_or(path[at]));
-        at += if escaped.is_some() { 3 } else { 1 };
-    }
-    Some(OsString::from_vec(bytes).into())
+    Some(OsString::from_vec(decode(&rest[rest.find('/')?..])).into())
 }
 
 #[cfg(test)]

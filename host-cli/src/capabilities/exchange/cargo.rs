@@ -18,6 +18,7 @@ use super::{Event, Observer};
 use crate::capabilities::data::batch::Batch;
 use crate::capabilities::data::parallel::each;
 use crate::capabilities::data::{Kind, manifest};
+use crate::capabilities::percent::decode;
 #[cfg(feature = "network")]
 use crate::capabilities::remote::depot::is_server;
 use crate::capabilities::remote::{Outset, Remote};
@@ -296,21 +297,9 @@ pub(crate) fn folder_of(url: &str) -> Result<PathBuf> {
     if !path.starts_with('/') {
         return Err(wrong());
     }
-    let mut bytes = Vec::new();
-    let mut rest = path.as_bytes();
-    while let Some((first, more)) = rest.split_first() {
-        let escaped = more.get(..2).filter(|_| *first == b'%').and_then(|digits| std::str::from_utf8(digits).ok());
-        match escaped.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(0) => return Err(wrong()),
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &more[2..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = more;
-            }
-        }
+    let bytes = decode(path);
+    if bytes.contains(&0) {
+        return Err(wrong());
     }
     use std::os::unix::ffi::OsStringExt;
     Ok(PathBuf::from(std::ffi::OsString::from_vec(bytes)))

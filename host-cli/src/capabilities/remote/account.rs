@@ -1,9 +1,10 @@
 //! Having it kept what opens a server.
 
-use super::credentials::{self, decode, origin};
+use super::credentials::{self, origin, user_info};
 use super::git_credential::{self, Keeper, Question};
 use super::http::failure;
-use super::{Error, Login, Outset, Remote, Result, check_host, ftp, public_url, s3, scheme_of, split};
+use super::{Error, Login, Outset, Remote, Result, check_host, ftp, public_url, s3, scheme_of};
+use crate::capabilities::percent::decode;
 
 impl Remote {
     /// Asks the server at an address whether it takes this user.
@@ -63,12 +64,25 @@ impl Remote {
     }
 }
 
+/// Whether an address is one of a server that may want to know who asks.
+pub fn is_of_server(url: &str) -> bool {
+    matches!(scheme_of(url).as_str(), "s3" | "ftp" | "ftps" | "http" | "https")
+}
+
+/// Whether an address is one of a bucket.
+pub fn is_of_bucket(url: &str) -> bool {
+    scheme_of(url) == "s3"
+}
+
 /// The user that an address names.
 pub fn user_in(url: &str) -> Option<String> {
-    let (_, authority, _) = split(url)?;
-    let (user, _) = authority.rsplit_once('@')?;
-    let user = String::from_utf8(decode(user.split(':').next()?)).ok()?;
+    let user = String::from_utf8(decode(user_info(url)?.0)).ok()?;
     Some(user).filter(|user| !user.is_empty())
+}
+
+/// Whether an address holds a password.
+pub fn has_password(url: &str) -> bool {
+    user_info(url).is_some_and(|(_, password)| password.is_some())
 }
 
 fn none(url: &str) -> Error {

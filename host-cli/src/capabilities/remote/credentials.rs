@@ -9,6 +9,7 @@ use ureq::http::HeaderValue;
 use super::git_credential::{self, Question};
 use super::secret::{Login, Secret};
 use super::{Result, host_of, split};
+use crate::capabilities::percent::decode;
 
 /// The user-info of the URL that was asked for, meant for the server that it names and for no other.
 pub(super) struct Credentials {
@@ -21,9 +22,8 @@ pub(super) type Origin = (String, String, String);
 
 impl Credentials {
     pub(super) fn of(url: &str) -> Self {
-        let header = split(url).and_then(|(_, authority, _)| authority.rsplit_once('@')).and_then(|(user, _)| {
-            let (name, password) = user.split_once(':').unwrap_or((user, ""));
-            let pair = [decode(name), b":".to_vec(), decode(password)].concat();
+        let header = user_info(url).and_then(|(name, password)| {
+            let pair = [decode(name), b":".to_vec(), decode(password.unwrap_or_default())].concat();
             if pair == b":" { None } else { basic(&pair) }
         });
         Self { origin: origin(url), header }
@@ -75,31 +75,11 @@ pub(super) fn origin(url: &str) -> Option<Origin> {
     Some((scheme, host_of(url).ok()?, port))
 }
 
-/// Undoes percent-encoding; a `%` that begins none stands for itself.
-pub(super) fn decode(text: &str) -> Vec<u8> {
-    let mut decoded = Vec::new();
-    let mut rest = text.as_bytes();
-    while let [first, after @ ..] = rest {
-        let code = match rest {
-            [b'%', high, low, ..] => digit(*high).zip(digit(*low)),
-            _ => None,
-        };
-        match code {
-            Some((high, low)) => {
-                decoded.push(high << 4 | low);
-                rest = &after[2..];
-            }
-            None => {
-                decoded.push(*first);
-                rest = after;
-            }
-        }
-    }
-    decoded
-}
-
-fn digit(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+/// What stands before the host: a user, and the password if there is one, as they were escaped.
+pub(super) fn user_info(url: &str) -> Option<(&str, Option<&str>)> {
+    let (_, authority, _) = split(url)?;
+    let (user, _) = authority.rsplit_once('@')?;
+    Some(user.split_once(':').map_or((user, None), |(user, password)| (user, Some(password))))
 }
 
 #[cfg(test)]
@@ -128,13 +108,6 @@ mod tests {
         assert_eq!(address.for_url("http://[::1]:81/"), None);
         for url in ["http://example.org/", "http://@example.org/", "http://:@example.org/"] {
             assert_eq!(Credentials::of(url).for_url(url), None, "{url}");
-        }
-    }
-
-    #[test]
-    fn percent_encoding_is_undone() {
-        for (text, decoded) in [("a%40b%3a%2F", "a@b:/"), ("%", "%"), ("%4", "%4"), ("%zz%41", "%zzA"), ("é", "é")] {
-            assert_eq!(decode(text), decoded.as_bytes(), "{text}");
         }
     }
 }

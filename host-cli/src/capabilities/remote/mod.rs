@@ -6,7 +6,7 @@
 use std::path::Path;
 
 #[cfg(feature = "network")]
-pub use self::account::user_in;
+pub use self::account::{has_password, is_of_bucket, is_of_server, user_in};
 #[cfg(feature = "network")]
 pub use self::git_credential::Keeper;
 pub use self::secret::{Login, Secret};

@@ -14,12 +14,13 @@ use rustls::{ClientConfig, RootCertStore};
 
 use self::control::{Control, Reply, Server, Tls};
 use self::listing::{Entry, Kind};
-use super::credentials::decode;
+use super::credentials::user_info;
 use super::git_credential::{self, Question};
 use super::http::Client;
 use super::pieces::{Getter, Item, Source};
 use super::secret::{Login, Secret};
 use super::{Allowed, Error, Outset, Result, Stop, host_of, split, trust};
+use crate::capabilities::percent::decode;
 
 const PORT: u16 = 21;
 /// Where TLS begins with the first byte.
@@ -58,7 +59,7 @@ impl<'c> Site<'c> {
         let wrong = || Error::Other(format!("`{}` is no address of FTP", super::public_url(url)));
         let (scheme, authority, path) = split(url).ok_or_else(wrong)?;
         let is_secure = scheme.eq_ignore_ascii_case("ftps");
-        let (user, place) = authority.rsplit_once('@').map_or((None, authority), |(user, place)| (Some(user), place));
+        let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
         let port = place.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.is_empty() && !port.contains(']'));
         let port = port.map_or(Ok(PORT), str::parse).map_err(|_| wrong())?;
         let tls = match (is_secure, port) {
@@ -68,8 +69,7 @@ impl<'c> Site<'c> {
         };
         let text = |escaped: &str| String::from_utf8(decode(escaped)).map_err(|_| wrong());
         let mut login = login.clone();
-        if let (Some(user), None) = (user, &login.user) {
-            let (user, password) = user.split_once(':').map_or((user, None), |(user, password)| (user, Some(password)));
+        if let (Some((user, password)), None) = (user_info(url), &login.user) {
             login.user = Some(Secret::new(text(user)?));
             login.password = password.map(text).transpose()?.map(Secret::new).or(login.password);
         }

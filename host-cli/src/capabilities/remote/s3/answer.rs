@@ -96,7 +96,7 @@ fn text(node: Node<'_, '_>, name: &'static str) -> Option<String> {
 
 /// As in forms: some servers write a space as `+`.
 fn unescape(text: &str) -> Option<String> {
-    String::from_utf8(super::super::credentials::decode(&text.replace('+', "%20"))).ok()
+    String::from_utf8(crate::capabilities::percent::decode(&text.replace('+', "%20"))).ok()
 }
 
 #[cfg(test)]

@@ -5,7 +5,9 @@ use std::io::{self, BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use crate::capabilities::exchange::cargo::data_remotes;
-use crate::capabilities::remote::{Keeper, Login, Outset, Remote, Secret, public_url, user_in};
+use crate::capabilities::remote::{
+    Keeper, Login, Outset, Remote, Secret, has_password, is_of_bucket, is_of_server, public_url, user_in,
+};
 use crate::capabilities::repository::Repository;
 use crate::cli::Result;
 use crate::cli::args::EXIT_STATUS;
@@ -83,7 +85,7 @@ pub(crate) fn login(ui: &mut Ui<'_>, root: &Path, args: &LoginArgs) -> Result<()
                 let file = file.display().to_string();
                 writeln!(ui.out, "{whom} is open from now on; `{}` keeps what opens it", escape::text(&file))?;
                 let hint = "Have a credential helper of git's keep it: https://git-scm.com/doc/credential-helpers";
-                let hints = if site.is_bucket() { Vec::new() } else { vec![hint.to_owned()] };
+                let hints = if is_of_bucket(&site.url) { Vec::new() } else { vec![hint.to_owned()] };
                 ui.note("Nobody else may read that file, but it is not encrypted", &hints);
             }
         }
@@ -128,15 +130,11 @@ impl Site {
                 )
             })?
         };
-        let authority = url.split_once("://").and_then(|(_, rest)| rest.split('/').next()).unwrap_or_default();
-        if authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':')) {
+        if has_password(&url) {
             let message = "The address holds a password, which other users of this computer can see there";
             return Err(Failure::new(FailureKind::Usage, message, "Leave it out: it is asked for"));
         }
-        let is_server = ["s3", "ftp", "ftps", "http", "https"]
-            .iter()
-            .any(|scheme| url.split_once("://").is_some_and(|(given, _)| given.eq_ignore_ascii_case(scheme)));
-        if !is_server {
+        if !is_of_server(&url) {
             let message = format!("`{}` is no server that asks who you are", escape::text(&public_url(&url)));
             return Err(Failure::new(
                 FailureKind::Usage,
@@ -145,10 +143,6 @@ impl Site {
             ));
         }
         Ok(Self { root: root.to_owned(), repository, url })
-    }
-
-    fn is_bucket(&self) -> bool {
-        self.url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("s3://"))
     }
 
     /// With all that the server is reached by. The user has named it: that is leave enough to ask it, and where it sends on to.
@@ -166,7 +160,7 @@ impl Site {
 
     /// On a terminal, the user is asked; else each is a line of standard input.
     fn ask(&self, ui: &mut Ui<'_>, user: Option<OsString>) -> Result<Login> {
-        let (user_word, secret_word) = if self.is_bucket() { ("Key", "Secret") } else { ("User", "Password") };
+        let (user_word, secret_word) = if is_of_bucket(&self.url) { ("Key", "Secret") } else { ("User", "Password") };
         let whom = escape::text(&public_url(&self.url)).into_owned();
         let wrong = |message: String| Failure::new(FailureKind::InvalidValue, message, "Give it as one line of text");
         let given = user.map(|user| user.into_string().map_err(|_| wrong("The user is not UTF-8".to_owned())));

@@ -127,26 +127,16 @@ pub(crate) fn data(ui: &mut Ui<'_>, root: &Path, args: &DataArgs) -> Result<()> 
         }
         DataCommand::Ls(args) => at(root, ui, |ui, tracker| ls::ls(ui, tracker, args)),
         DataCommand::Status(args) => {
-            let addresses = if args.offline { Vec::new() } else { addresses(root)? };
-            let grants = reaching(ui, root, addresses.iter().map(String::as_str));
-            at_with(root, grants, ui, |ui, tracker| status::status(ui, tracker, args))
+            with_servers(root, ui, args.offline, |ui, tracker| status::status(ui, tracker, args))
         }
-        DataCommand::Update(args) => {
-            let addresses = addresses(root)?;
-            let grants = reaching(ui, root, addresses.iter().map(String::as_str));
-            at_with(root, grants, ui, |ui, tracker| update::update(ui, tracker, args))
-        }
-        DataCommand::Restore(args) => {
-            let addresses = if args.offline { Vec::new() } else { addresses(root)? };
-            let grants = reaching(ui, root, addresses.iter().map(String::as_str));
-            at_with(root, grants, ui, |ui, tracker| {
-                if !args.offline {
-                    tracker.allow_data_remotes()?;
-                }
-                tracker.observe(watching::observer(ui.is_quiet()));
-                restore::restore(ui, tracker, args)
-            })
-        }
+        DataCommand::Update(args) => with_servers(root, ui, false, |ui, tracker| update::update(ui, tracker, args)),
+        DataCommand::Restore(args) => with_servers(root, ui, args.offline, |ui, tracker| {
+            if !args.offline {
+                tracker.allow_data_remotes()?;
+            }
+            tracker.observe(watching::observer(ui.is_quiet()));
+            restore::restore(ui, tracker, args)
+        }),
         DataCommand::History(args) => at(root, ui, |ui, tracker| history::history(ui, tracker, args)),
         DataCommand::Verify(args) => at(root, ui, |ui, tracker| verify::verify(ui, tracker, args)),
         DataCommand::Push(args) => with_data_remotes(root, ui, |ui, tracker| freight::push(ui, tracker, args)),
@@ -174,9 +164,19 @@ fn look(ui: &mut Ui<'_>, root: &Path, args: &LookArgs) -> Result<()> {
             let _ = rustix::process::kill_current_process_group(rustix::process::Signal::KILL);
         });
     }
-    let addresses = addresses(root)?;
+    with_servers(root, ui, false, |_, tracker| Ok(tracker.look_at_servers()?))
+}
+
+/// Everything on this computer, and the servers that the project's data came from, unless `offline`.
+fn with_servers(
+    root: &Path,
+    ui: &mut Ui<'_>,
+    offline: bool,
+    act: impl FnOnce(&mut Ui<'_>, &mut Tracker) -> Result<()>,
+) -> Result<()> {
+    let addresses = if offline { Vec::new() } else { addresses(root)? };
     let grants = reaching(ui, root, addresses.iter().map(String::as_str));
-    at_with(root, grants, ui, |_, tracker| Ok(tracker.look_at_servers()?))
+    at_with(root, grants, ui, act)
 }
 
 /// Everything on this computer, and the data remotes.
