@@ -117,6 +117,21 @@ impl Reads {
         added
     }
 
+    /// Takes in what was told of one, none of one for which there was no room.
+    pub(crate) fn take(&mut self, read: Option<Read>) {
+        match read.map(|read| self.add(read)) {
+            None | Some(Added::NoRoom) => self.cut = true,
+            Some(Added::New | Added::Known) => {}
+        }
+    }
+
+    /// Has what was read before stand before all that is there.
+    pub(crate) fn follow(&mut self, former: Vec<Read>, cut: bool) {
+        let later = std::mem::take(self);
+        self.cut = cut || later.cut;
+        former.into_iter().chain(later.list).for_each(|read| self.take(Some(read)));
+    }
+
     fn known(&self, read: &Read) -> &[usize] {
         self.at.get(&read.place()).map(Vec::as_slice).unwrap_or_default()
     }

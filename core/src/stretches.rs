@@ -101,6 +101,7 @@ pub fn lay_under(state: &mut State, former: Record, resumed: &Resumed, mut earli
     let more = more + inputs.len().saturating_sub(MOST_INPUTS) as u64;
     inputs.truncate(MOST_INPUTS);
     state.inputs = inputs;
+    state.reads.follow(former.reads, former.reads_cut);
     let room = MOST_TAGS.saturating_sub(state.tags.len());
     let tags: Vec<String> = former.tags.difference(&state.tags).cloned().collect();
     state.more += more + tags.len().saturating_sub(room) as u64;

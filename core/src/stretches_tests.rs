@@ -7,6 +7,7 @@ use super::*;
 use crate::completion::Finished;
 use crate::parameters::{Parameter, Source};
 use crate::query::Request;
+use crate::reads::Read;
 use crate::record::Status;
 use crate::run::{Options, Run};
 use crate::testing::{Collected, World};
@@ -54,6 +55,10 @@ fn set(run: &Run, name: &str, value: Value) {
     run.set_parameters(&[Parameter { name: name.into(), value, source: Source::Code }]).unwrap();
 }
 
+fn read(path: &str, digest: Option<&str>) -> Read {
+    Read::new("fsspec", Some("memory"), path, None, digest.map(str::to_owned))
+}
+
 /// A saved experiment with something of everything.
 fn saved(world: &World) -> Finished {
     let options = Options {
@@ -72,6 +77,8 @@ fn saved(world: &World) -> Finished {
     run.save_model("model", World::bytes(b"early")).unwrap();
     run.save_model("other", World::bytes(b"kept")).unwrap();
     run.log_artifact("a.txt", World::bytes(b"a")).unwrap();
+    run.note_read(read("both.csv", Some("sha256:b"))).unwrap();
+    run.note_read(read("early.csv", None)).unwrap();
     run.finish(Status::Killed, None).unwrap()
 }
 
@@ -95,6 +102,8 @@ fn check_whole(world: &World, id: &str) {
     let names = |key: &str| record[key].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!((names("models"), names("artifacts")), (vec!["model".into(), "other".into()], vec!["a.txt".into()]));
     assert_eq!(record["models"]["model"]["size"], json!(4));
+    let reads: Vec<_> = record["reads"].as_array().unwrap().iter().map(|read| read["path"].clone()).collect();
+    assert_eq!(reads, ["both.csv", "early.csv", "late.csv"]);
     let [stretch] = record["stretches"].as_array().unwrap().as_slice() else { panic!("{record}") };
     assert_eq!((&stretch["status"], &stretch["started"]), (&json!("killed"), &record["started"]));
     assert_eq!(stretch["same_code"], json!(true));
@@ -121,6 +130,8 @@ fn go_on(run: &Run) {
     run.log(&[("new".into(), Number::Float(1.0))], None).unwrap();
     run.output(1, b"again\n").unwrap();
     run.note("after").unwrap();
+    run.note_read(read("late.csv", Some("sha256:l"))).unwrap();
+    run.note_read(read("both.csv", Some("sha256:b"))).unwrap();
     run.label(&["second".into()], None).unwrap();
     run.save_model("model", World::bytes(b"late")).unwrap();
 }

@@ -9,7 +9,7 @@ use crate::journal::merge::{Merge, Moment};
 use crate::journal::reader::Reader;
 use crate::metrics::{MOST_METRICS, MOST_NAME_BYTES, Statistics};
 use crate::ports::{Journal, Package};
-use crate::reads::{Added, Reads};
+use crate::reads::Reads;
 use crate::record::{Artifact, Input, Model, Stretch};
 use crate::run::{MOST_ARTIFACTS, MOST_INPUTS, MOST_MODELS, MOST_NOTE_BYTES, MOST_NOTES, MOST_TAGS, note_room};
 
@@ -171,10 +171,7 @@ impl State {
                     self.more += 1;
                 }
             }
-            Event::Read { read, .. } => match read.map(|read| self.reads.add(read)) {
-                None | Some(Added::NoRoom) => self.reads.cut = true,
-                Some(Added::New | Added::Known) => {}
-            },
+            Event::Read { read, .. } => self.reads.take(read),
             Event::Artifact { name, artifact, .. } => {
                 self.more += put(&mut self.artifacts, MOST_ARTIFACTS, name, artifact);
             }
