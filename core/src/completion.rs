@@ -518,11 +518,14 @@ impl Text {
         if self.buffer.last().is_some_and(|last| *last != b'\n') { self.write(b"\n") } else { Ok(()) }
     }
 
-    /// Whether this is near the end of the text so far: in the last 256 KiB. What is printed to the other stream at the same time may come
-    /// after it.
+    /// Whether these lines are near the end of the text so far, in their order: in the last 256 KiB. What is printed to the other stream at
+    /// the same time may come between and after them.
     fn has_lately(&self, words: &str) -> bool {
-        let end = &self.buffer[self.buffer.len().saturating_sub(Self::PIECE)..];
-        words.is_empty() || end.windows(words.len()).any(|window| window == words.as_bytes())
+        let mut lines = self.buffer[self.buffer.len().saturating_sub(Self::PIECE)..].split(|byte| *byte == b'\n');
+        words.lines().enumerate().all(|(number, words)| {
+            // The first may stand on a line that something else has begun.
+            lines.any(|line| if number == 0 { line.ends_with(words.as_bytes()) } else { line == words.as_bytes() })
+        })
     }
 
     fn finish(mut self) -> Result<String, PortError> {

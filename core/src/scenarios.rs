@@ -530,19 +530,33 @@ fn stale_references_are_cleared_in_one_go_and_those_of_living_runs_kept() {
 
 #[test]
 fn the_traceback_is_kept_once() {
-    let problem = "Traceback (most recent call last):\n  boom\nValueError: no\n";
-    for printed in [true, false] {
+    const TRACEBACK: &str = "Traceback (most recent call last):\n  boom\nValueError: no\n";
+    let lines = TRACEBACK.split_inclusive('\n').map(|line| (2, line));
+    // What the other stream has at the same time may come between.
+    let torn: Vec<_> = lines.clone().flat_map(|line| [(1, "step\n"), line]).chain([(1, "more\n")]).collect();
+    let of_another = vec![(2, "Traceback (most recent call last):\n  boom\nValueError: none\n")];
+    let cases = [
+        (vec![], true),
+        (vec![(2, TRACEBACK)], false),
+        (vec![(2, " 50%"), (2, TRACEBACK)], false),
+        (torn, false),
+        (of_another, true),
+        (lines.rev().collect(), true),
+    ];
+    for (printed, is_added) in cases {
         let world = World::project();
         let run = start(&world);
         run.output(1, b"before\n").unwrap();
-        if printed {
-            run.output(2, problem.as_bytes()).unwrap();
-        }
+        printed.iter().for_each(|(stream, text)| run.output(*stream, text.as_bytes()).unwrap());
         let finished = run
-            .finish(Status::Failed, Some(&Problem { summary: "ValueError: no".into(), traceback: problem.to_owned() }))
+            .finish(
+                Status::Failed,
+                Some(&Problem { summary: "ValueError: no".into(), traceback: TRACEBACK.to_owned() }),
+            )
             .unwrap();
         let log = String::from_utf8(world.tree_of(&finished.commit)[&layout::log(&finished.id)].clone()).unwrap();
-        assert_eq!(log, format!("before\n{problem}"));
+        let printed: String = printed.into_iter().map(|(_, text)| text).collect();
+        assert_eq!(log, format!("before\n{printed}{}", if is_added { TRACEBACK } else { "" }));
         assert_eq!(record_of(&world, &finished.commit).problem.unwrap(), "ValueError: no");
     }
 }
