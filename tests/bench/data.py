@@ -1,7 +1,7 @@
 """What it costs to keep data: wall time, since the disk has its part in it, and memory.
 
 Files are in the page cache, as they are after they were made. Each round begins with nothing kept, and with nothing of the
-round before still on its way to the disk.
+round before still on its way to the disk. That takes some 15 GB there.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import compare
-from compare import Competitor, nothing, remover, text, write
+from compare import Aside, Competitor, nothing, remover, text, write
 from measure import AU, MEBIBYTE, cost, environment, quietly
 
 #: What keeping a file can't do without, on one core.
@@ -56,6 +56,7 @@ class Data:
     def __init__(self, folder: Path, runs: int, divisor: int) -> None:
         self.folder, self.runs, self.divisor = folder, runs, divisor
         self.env = environment(folder)
+        self.aside = Aside(folder / "aside")
         self.project = folder / "project"
         self.git = folder / "git"
         self.project.mkdir()
@@ -86,12 +87,13 @@ class Data:
             os.link(file, twin)
 
         floors = [
-            Competitor("read + SHA-256 + write + fsync", [sys.executable, "-c", KEEP, file, copy], self.folder, remover(copy), "1.2 x"),
+            Competitor("read + SHA-256 + write + fsync", [sys.executable, "-c", KEEP, file, copy], self.folder, self.aside.putter(copy), "1.2 x"),
             Competitor("git add", ["git", "add", "big.csv"], self.git, fresh_git),
         ]
         self.compare(f"au data add, one file of {what}", self.add("big.csv", self.forget), floors)
         self.unchanged("the same", "big.csv")
         self.remove(file, copy)
+        self.aside.empty()
 
     def many_files(self) -> None:
         count = 50_000 // self.divisor
@@ -112,8 +114,8 @@ class Data:
         durable: list[str | Path] = ["sh", "-c", 'cp -r "$1" "$2" && sync -f "$2"', "sh", many, copy]
         floors = [
             Competitor("git add", ["git", "add", "many"], self.git, fresh_git, "less"),
-            Competitor("cp -r", ["cp", "-r", many, copy], self.folder, remover(copy)),
-            Competitor("cp -r, then sync", durable, self.folder, remover(copy)),
+            Competitor("cp -r", ["cp", "-r", many, copy], self.folder, self.aside.putter(copy)),
+            Competitor("cp -r, then sync", durable, self.folder, self.aside.putter(copy)),
         ]
         if shutil.which("dvc"):
             floors.append(Competitor("dvc add", ["dvc", "add", "--quiet", "many"], self.git, fresh_dvc, "0.2 x"))
@@ -162,18 +164,17 @@ class Data:
     def forget(self) -> None:
         """Nothing is kept, and nothing remembered."""
         for path in (self.project / ".git/aurum", self.project / ".au/datasets"):
-            shutil.rmtree(path, ignore_errors=True)
+            self.aside.put(path)
         quietly(["git", "checkout", "--quiet", "--", ".gitignore"], self.project, self.env)
 
     def fresh_git(self) -> None:
-        shutil.rmtree(self.git, ignore_errors=True)
+        self.aside.put(self.git)
         quietly(["git", "init", "--quiet", self.git], self.folder, self.env)
 
     def remove(self, *paths: Path) -> None:
         self.forget()
-        shutil.rmtree(self.git, ignore_errors=True)
-        for path in paths:
-            remover(path)()
+        for path in (self.git, *paths):
+            self.aside.put(path)
 
 
 def measure(folder: Path, runs: int, divisor: int) -> None:
