@@ -205,8 +205,10 @@ impl<'s> Batch<'s> {
         let mode = Mode::from_raw_mode(0o444);
         let create = || {
             let file = rustix::fs::openat(&self.folder, name, flags, mode)?;
-            // Whatever the process masks.
-            rustix::fs::fchmod(&file, mode)?;
+            // Whatever the process masks. Looking first costs less than changing what is right already.
+            if Mode::from_raw_mode(rustix::fs::fstat(&file)?.st_mode) != mode {
+                rustix::fs::fchmod(&file, mode)?;
+            }
             Ok(File::from(file))
         };
         create().map_err(|error: Errno| self.failed(error))

@@ -12,7 +12,7 @@ use super::place::Spot;
 use super::stamp::Stamp;
 use super::stat_cache::StatCache;
 use super::survey::{hash_all, hash_content, recall};
-use super::walk::{Found, Walk};
+use super::walk::{Found, Walk, show};
 use super::{Facts, Kind, Limits};
 use crate::capabilities::Result;
 use crate::capabilities::store::{Hash, Store, digest_of};
@@ -73,26 +73,22 @@ pub(super) fn keep(spot: &Spot, store: &Store, cache: &mut StatCache) -> Result<
         return Ok(Some(facts));
     }
     let mut facts = Facts { kind: Kind::Folder, size: 0, files: 0, digest: None };
-    let mut walk = Walk::strict(spot)?;
+    let walk = Walk::strict(spot)?;
     let mut hash = Sha256::new();
     let mut length = 0;
     let mut lines = Vec::new();
     let mut manifest = store.temporary()?;
     let mut file = BufWriter::new(manifest.as_file_mut());
-    loop {
-        let mut found = walk.batch(u64::MAX)?;
-        if found.is_empty() {
-            break;
-        }
+    walk.ahead(|mut found| {
         let known = recall(cache, &found);
-        let hashes = hash_all(cache, &mut found, known, &|path| walk.show(path), Some(&batch))?;
+        let hashes = hash_all(cache, &mut found, known, &|path| show(&spot.shown, path), Some(&batch))?;
         write_lines(&found, &hashes, &mut lines)?;
         hash.update(&lines);
         length += lines.len() as u64;
         file.write_all(&lines).map_err(|error| store.failed("writing to", &error))?;
         facts.add(&found);
-        batch.relieve()?;
-    }
+        batch.relieve()
+    })?;
     file.flush().map_err(|error| store.failed("writing to", &error))?;
     drop(file);
     let hash = hash.finalize().into();

@@ -35,7 +35,7 @@ fn empty(folder: &OwnedFd, shown: &str, depth: usize) -> Result<()> {
         return Err(Error::Other(format!("`{shown}` has folders in it that are too deep to be removed")));
     }
     let mut names = Names::read(folder).map_err(removing)?;
-    while let Some(name) = names.next() {
+    while let Some((name, _)) = names.next() {
         // Most are files; a folder says so, in one of two ways.
         match unlink(folder, name, AtFlags::empty()) {
             Ok(()) => {}

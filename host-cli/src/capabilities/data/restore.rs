@@ -118,7 +118,7 @@ impl<'a> Restorer<'a> {
     fn leave(&mut self, depth: usize) -> Result<()> {
         while self.frames.len() > depth {
             while let Some(frame) = self.frames.last_mut() {
-                let Some(name) = frame.names.next() else { break };
+                let Some((name, _)) = frame.names.next() else { break };
                 remove_tree(&frame.folder, name, &format!("{}/{}", self.shown, name.escape_ascii()))?;
             }
             self.frames.pop();
