@@ -17,6 +17,9 @@ pub enum PortError {
     /// Device full or quota used up.
     #[error("no space left: {0}")]
     NoSpace(String),
+    /// The system does not let this user do it.
+    #[error("{0}")]
+    NotPermitted(String),
     /// Something that the call builds on is gone.
     #[error("{0}")]
     Missing(String),
@@ -113,6 +116,7 @@ impl From<PortError> for Failure {
         let failure = Failure::new(kind, error.to_string());
         match error {
             PortError::NoSpace(_) => failure.hint("Free some space, then try again"),
+            PortError::NotPermitted(_) => failure.hint("`ls -ld` shows who may do that there"),
             _ => failure,
         }
     }

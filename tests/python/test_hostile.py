@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 from conftest import AuEnv, Result, left_out, small_disk
-
-NOBODY = 65534
+from nobody import as_nobody, give_away
 
 #: A run that does something to its surroundings in the middle, and goes on for long enough to be told a hundred times.
 RUN = """
@@ -179,23 +178,6 @@ def test_a_disk_that_becomes_read_only(bare: AuEnv) -> None:
         subprocess.run(["mount", "-o", "remount,rw", env.project.parent], check=True)
         check_script(env.python("src/experiment.py"))
         recovered(env, 100, known)
-
-
-def as_nobody(env: AuEnv, *command: str | Path) -> Result:
-    setpriv = shutil.which("setpriv")
-    if setpriv is None or os.geteuid() != 0:
-        pytest.skip("being somebody else takes root and setpriv")
-    return env.run(setpriv, f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *command)
-
-
-def give_away(env: AuEnv) -> None:
-    """To an ordinary user, for whom permissions count."""
-    for path in [env.root, *env.root.rglob("*")]:
-        os.lchown(path, NOBODY, NOBODY)
-    env.git("config", "--global", "--add", "safe.directory", str(env.project))
-    for folder in env.root.parents:
-        if folder.stat().st_mode & 0o001 == 0:
-            folder.chmod(folder.stat().st_mode | 0o011)
 
 
 @pytest.mark.parametrize("closed", [".git", ".git/objects", ".git/refs", ".git/refs/tags", ".git/refs/tags/au", ".git/aurum", ".git/aurum/runs"])

@@ -42,6 +42,7 @@ impl From<types::Error> for PortError {
             types::Error::Conflict(text) => Self::Conflict(text),
             types::Error::InvalidPath(text) => Self::InvalidPath(text),
             types::Error::NoSpace(text) => Self::NoSpace(text),
+            types::Error::NotPermitted(text) => Self::NotPermitted(text),
             types::Error::Missing(text) => Self::Missing(text),
             types::Error::Other(text) => Self::Other(text),
         }

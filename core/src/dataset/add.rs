@@ -341,7 +341,7 @@ pub(super) fn fetch(ports: &Ports, url: &str, path: &str) -> Result<RemoteAttrib
         PortError::NoSpace(_) => {
             Failure::from(error).hint("Nothing was recorded: make room, and the next call goes on where this one was")
         }
-        PortError::Denied(_) => Failure::from(error),
+        PortError::Denied(_) | PortError::NotPermitted(_) => Failure::from(error),
         error => Failure::from(error).hint(format!("Nothing was recorded: {check}")),
     })?;
     let fetched = fetched.ok_or_else(|| {

@@ -155,6 +155,7 @@ impl From<Error> for types::Error {
             Error::Conflict(text) => Self::Conflict(text),
             Error::InvalidPath(text) => Self::InvalidPath(text),
             Error::NoSpace(text) => Self::NoSpace(text),
+            Error::NotPermitted(text) => Self::NotPermitted(text),
             Error::Missing(text) => Self::Missing(text),
             Error::Other(text) => Self::Other(text),
         }

@@ -42,6 +42,9 @@ pub enum Error {
     /// Device full or quota used up.
     #[error("{0}")]
     NoSpace(String),
+    /// The system does not let this user do it.
+    #[error("{0}")]
+    NotPermitted(String),
     /// Something that the call builds on is gone.
     #[error("{0}")]
     Missing(String),
@@ -51,12 +54,17 @@ pub enum Error {
 }
 
 impl Error {
-    /// An operation on a file that failed: says what was tried, and keeps a full disk apart from the rest.
+    /// An operation on a file that failed: says what was tried, and keeps apart what a user can do something about.
     pub(crate) fn io(doing: impl std::fmt::Display, error: &io::Error) -> Self {
-        let message = format!("{doing}: {error}");
-        match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoSpace(message),
-            _ => Self::Other(message),
+        Self::of_kind(error.kind()).unwrap_or(Self::Other)(format!("{doing}: {error}"))
+    }
+
+    /// What makes an error of a message, where a user can do something about such failures.
+    pub(crate) fn of_kind(kind: io::ErrorKind) -> Option<fn(String) -> Self> {
+        match kind {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some(Self::NoSpace),
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Some(Self::NotPermitted),
+            _ => None,
         }
     }
 

@@ -31,13 +31,10 @@ pub(crate) mod working_file;
 #[cfg(test)]
 pub(crate) mod testing;
 
-/// A failure of gix with all its causes, keeping a full disk and what is gone apart from the rest.
+/// A failure of gix with all its causes, keeping apart what a caller acts on.
 pub(crate) fn failure(error: &gix::Error) -> Error {
     let mut messages: Vec<String> = Vec::new();
-    let mut full = false;
     for cause in error.iter_errors() {
-        let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
-        full |= matches!(kind, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded));
         let message = cause.to_string();
         // Markers and transparent wrappers say nothing, or the same again.
         if !message.is_empty() && messages.last() != Some(&message) {
@@ -45,10 +42,10 @@ pub(crate) fn failure(error: &gix::Error) -> Error {
         }
     }
     let message = messages.join(": ");
-    match full {
-        true => Error::NoSpace(message),
-        false if error.is_not_found() => Error::Missing(message),
-        false => Error::Other(message),
+    match error.iter_errors().find_map(|cause| Error::of_kind(cause.downcast_ref::<io::Error>()?.kind())) {
+        Some(of_kind) => of_kind(message),
+        None if error.is_not_found() => Error::Missing(message),
+        None => Error::Other(message),
     }
 }
 
