@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -23,7 +24,14 @@ def left_out(reason: str) -> NoReturn:
     """Skips a test for which this machine lacks something. Continuous integration is to have it all."""
     if os.environ.get("CI") == "true":
         pytest.fail(f"{reason}, and CI leaves nothing out")
-    pytest.skip(f"left out: {reason}")
+    pytest.skip(f"left out: {reason}", allow_module_level=True)
+
+
+def needs(*modules: str) -> None:
+    """Leaves out what follows where one of these modules is not installed."""
+    for name in modules:
+        if importlib.util.find_spec(name) is None:
+            left_out(f"{name} is not installed")
 
 
 @dataclass

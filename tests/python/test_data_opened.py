@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
-from conftest import AuEnv
+from conftest import AuEnv, needs
 from data_state import with_data
 
 
@@ -75,7 +75,7 @@ def test_a_file_of_a_folder_is_of_the_folder(env: AuEnv) -> None:
 
 
 def test_numpy_and_pandas_go_through_open(env: AuEnv) -> None:
-    pytest.importorskip("numpy")
+    needs("numpy")
     with_data(env)
     env.script("import numpy\nnumpy.loadtxt('a.csv', delimiter=',')\nau.register_metric(x=1)\n")
     env.python("src/experiment.py").ok()

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import AuEnv
+from conftest import AuEnv, needs
 
-pytest.importorskip("fsspec")
+needs("fsspec")
 
 DATA = b"a,b\n1,2\n3,4\n" * 1000
 FIRST = {"aurum": "import aurum as au\nimport fsspec\n", "fsspec": "import fsspec\nimport fsspec.implementations.memory\nimport aurum as au\n"}
@@ -56,7 +56,7 @@ def url(env: AuEnv, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[
     (folder / "table.csv").write_bytes(DATA)
     match request.param:
         case "http":
-            pytest.importorskip("aiohttp")
+            needs("aiohttp")
             with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as server:
                 thread = threading.Thread(target=server.serve_forever)
                 thread.start()

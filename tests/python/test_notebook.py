@@ -7,11 +7,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-import pytest
-from conftest import AuEnv
+from conftest import AuEnv, needs
 
-pytest.importorskip("nbclient")
-pytest.importorskip("ipykernel")
+needs("nbclient", "ipykernel")
 
 TOUR = Path(__file__).parents[2] / "docs/tour.ipynb"
 EXECUTE = """
