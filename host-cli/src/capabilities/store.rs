@@ -191,6 +191,19 @@ impl Store {
         Ok(self.objects().join(object_name(&parse_digest(digest)?)))
     }
 
+    /// Moves what is not what its name says out of the way of what is, to `damaged` beside the store, and tells so. Nothing is
+    /// lost by that, and what is still whole elsewhere can be added again.
+    pub(crate) fn set_aside(&self, digest: &str) -> Result<String> {
+        let from = self.path(digest)?;
+        let aside = self.folder.with_file_name("damaged");
+        let to = aside.join(hexadecimal(&parse_digest(digest)?));
+        let moved = create_dir_all(&aside).and_then(|_| fs::rename(&from, &to));
+        Ok(match moved {
+            Ok(()) => format!("was moved to `{}`", to.display()),
+            Err(error) => format!("has to be moved away: `{}` ({error})", from.display()),
+        })
+    }
+
     /// The folder that all contents are below.
     pub(crate) fn objects(&self) -> PathBuf {
         self.folder.join("sha256")

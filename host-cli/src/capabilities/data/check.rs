@@ -81,8 +81,8 @@ fn read(store: &Store, entries: &[Entry], limit: u32, check: &mut Check) -> Resu
             Err(error) => (None, Some(format!("can't be read in the store: {error}"))),
             Ok((hash, size)) if digest_of(&hash) == digest => (Some(size), None),
             Ok((_, size)) => {
-                let path = store.path(digest)?;
-                (Some(size), Some(format!("is damaged in the store: `{}` is not what its name says", path.display())))
+                let moved = store.set_aside(digest)?;
+                (Some(size), Some(format!("is damaged in the store: it is not what its name says, and {moved}")))
             }
         })
     })?;

@@ -33,7 +33,7 @@ pub fn check_store(store: &Store, first: u8) -> Result<StoreCheck> {
                 .push(Damage { name: path.display().to_string(), what: "is none of its contents".to_owned() }),
         }
     }
-    let results = parallel::each(&jobs, |(digest, path), buffer| Ok(read(digest, path, buffer)))?;
+    let results = parallel::each(&jobs, |(digest, path), buffer| Ok(read(store, digest, path, buffer)))?;
     for ((digest, _), (size, what)) in jobs.iter().zip(results) {
         check.objects += 1;
         check.bytes += size;
@@ -61,7 +61,7 @@ pub(super) fn files(store: &Store, first: u8) -> Result<Vec<(Option<String>, Pat
 }
 
 /// How long it is, and what is wrong with it.
-fn read(digest: &str, path: &PathBuf, buffer: &mut Vec<u8>) -> (u64, Option<String>) {
+fn read(store: &Store, digest: &str, path: &PathBuf, buffer: &mut Vec<u8>) -> (u64, Option<String>) {
     let open = || -> io::Result<(File, fs::Metadata)> {
         let found = fs::symlink_metadata(path)?;
         if !found.is_file() {
@@ -78,7 +78,8 @@ fn read(digest: &str, path: &PathBuf, buffer: &mut Vec<u8>) -> (u64, Option<Stri
     match hash_stream(&mut file, buffer, |_| Ok(()), |error| Error::io("reading", error)) {
         Err(error) => (0, Some(format!("can't be read: {error}"))),
         Ok((hash, size)) if format!("sha256:{}", hexadecimal(&hash)) != digest => {
-            (size, Some("is damaged: its content is another".to_owned()))
+            let moved = store.set_aside(digest).unwrap_or_else(|error| error.to_string());
+            (size, Some(format!("is damaged: its content is another, and it {moved}")))
         }
         Ok((_, size)) if found.permissions().mode() & 0o222 != 0 => {
             (size, Some(format!("can be written to, and so be damaged: `chmod a-w {}`", path.display())))
@@ -119,6 +120,13 @@ mod tests {
         fs::write(&one, "ONE").unwrap();
         fs::write(one.with_file_name("stray"), "x").unwrap();
         let damages = all().damages;
+        let aside = folder
+            .path()
+            .join("damaged")
+            .join(one.strip_prefix(store.objects()).unwrap().to_string_lossy().replace('/', ""));
+        assert_eq!(fs::read_to_string(aside).unwrap(), "ONE");
+        store.add(&mut "one".as_bytes()).unwrap();
+        assert_eq!(fs::read_to_string(&one).unwrap(), "one", "what is damaged is not in its way");
         let said: Vec<_> = damages.iter().map(|damage| damage.what.split(':').next().unwrap()).collect();
         assert_eq!(damages.len(), 3, "{damages:?}");
         for what in ["is damaged", "can be written to, and so be damaged", "is none of its contents"] {

@@ -13,7 +13,7 @@ use crate::{Failure, FailureKind, Tracker};
 /// Read all data, and hold it against what was recorded
 ///
 /// Reads every byte, in the store and in its place, whatever was remembered of it, so that a disk that lost some is found out.
-/// `au data status` looks at times and sizes alone. The exit status is 1 if anything is not what was recorded.
+/// `au data status` looks at times and sizes alone. What is damaged in the store is moved to `.git/aurum/damaged`. The exit status is 1 if anything is not what was recorded.
 #[derive(Debug, clap::Args)]
 #[command(after_help = examples())]
 pub(crate) struct VerifyArgs {
@@ -111,7 +111,7 @@ fn failure(wrong: &[&Row]) -> Failure {
     if !store.is_empty() {
         let names = names(store);
         hints.push(format!(
-            "Remove what is damaged in the store, and have it again from where it is whole: `au data add {names}` or `au data pull {names}`"
+            "Have what the store lacks again, from where it is whole: `au data add {names}` or `au data pull {names}`"
         ));
     }
     if !place.is_empty() {
