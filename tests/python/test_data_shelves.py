@@ -69,8 +69,10 @@ def test_a_folder(env: AuEnv, server: Shelves) -> None:
     found = {str(path.relative_to(env.project / "images")): path.read_bytes() for path in (env.project / "images").rglob("*") if path.is_file()}
     assert found == files and described(env, "images")["kind"] == "folder"
     (server.folder / "images/new").write_bytes(b"new")
+    server.asked.clear()
     env.au("data", "add", server.address("images"), *LOGIN).ok()
     assert (env.project / "images/new").read_bytes() == b"new"
+    assert len([line for line in server.asked if line.startswith("RETR ")]) == 1, "what has not changed is here"
 
 
 def test_who_may_have_it(env: AuEnv, server: Shelves) -> None:

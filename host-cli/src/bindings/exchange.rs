@@ -59,6 +59,7 @@ impl Host {
             setting: &setting,
             folder: capabilities.repository.root(),
             downloads: &downloads,
+            store: None,
             tell: &|_, _| (),
         };
         carry(&capabilities.store()?, &capabilities.observer, (&capabilities.remote, &outset))

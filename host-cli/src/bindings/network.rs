@@ -16,11 +16,13 @@ impl Host {
         let observer = &capabilities.observer;
         let tell = |done, whole| observer.tell(&Event::Download { done, whole });
         let downloads = capabilities.downloads();
+        let store = grants.check_store().and_then(|()| capabilities.store()).ok();
         let outset = Outset {
             allowed: &|server| grants.redirect_allowed(server),
             setting: &setting,
             folder: capabilities.repository.root(),
             downloads: &downloads,
+            store: store.as_ref(),
             tell: &tell,
         };
         ask(&capabilities.remote, &outset)

@@ -3,13 +3,18 @@
 //! Only the cargo feature `network` brings these with it; without, every question is answered with an error in clear
 //! words.
 
+#[cfg(feature = "network")]
+use std::collections::HashSet;
 use std::path::Path;
 
 #[cfg(feature = "network")]
 pub use self::account::{has_password, is_of_bucket, is_of_server, user_in};
 #[cfg(feature = "network")]
 pub use self::git_credential::Keeper;
+#[cfg(feature = "network")]
+use self::listing::Listing;
 pub use self::secret::{Login, Secret};
+use super::store::Store;
 use super::workspace::Workspace;
 use super::{Error, Result};
 
@@ -29,6 +34,8 @@ mod ftp;
 mod git_credential;
 #[cfg(feature = "network")]
 mod http;
+#[cfg(feature = "network")]
+mod listing;
 #[cfg(feature = "network")]
 pub(super) mod pieces;
 #[cfg(feature = "network")]
@@ -66,6 +73,8 @@ pub struct Outset<'o> {
     pub folder: &'o Path,
     /// Where downloads lie until they are whole.
     pub downloads: &'o Path,
+    /// What is here already, where that may be used.
+    pub store: Option<&'o Store>,
     /// Hears how many bytes there are, and how many there will be where that is known.
     pub tell: &'o (dyn Fn(u64, Option<u64>) + Sync),
 }
@@ -229,16 +238,20 @@ impl Remote {
                 return Ok(None);
             };
             let mut attributes = found.attributes();
-            let (items, source) = match found {
-                Found::File(item, source) => (vec![item], source),
+            match found {
+                Found::File(item, source) => {
+                    pieces::gather(&*source, &[item], &HashSet::new(), &staging, self.pause(), outset.tell)?;
+                }
                 Found::Folder(items, source) => {
                     folder::check(&items)?;
                     staging.make_folder()?;
                     staging.keep_only(&items)?;
-                    (items, source)
+                    let listing = Listing::of(&outset.downloads.with_file_name("listings"), &public_url(url));
+                    let reused = listing.reuse(&items, &staging, outset.store, outset.tell)?;
+                    pieces::gather(&*source, &items, &reused, &staging, self.pause(), outset.tell)?;
+                    let _ = listing.remember(&items, &reused, &staging);
                 }
-            };
-            pieces::gather(&*source, &items, &staging, self.pause(), outset.tell)?;
+            }
             let content = staging.content();
             attributes.size = attributes.size.or_else(|| Some(std::fs::metadata(&content).ok()?.len()));
             staging.sync()?;
@@ -272,7 +285,7 @@ impl Remote {
 impl<'o> Outset<'o> {
     /// With nothing but what may be asked, and a place for downloads.
     pub(crate) fn plain(allowed: Allowed<'o>, downloads: &'o Path) -> Self {
-        Self { allowed, setting: &|_| None, folder: downloads, downloads, tell: &|_, _| () }
+        Self { allowed, setting: &|_| None, folder: downloads, downloads, store: None, tell: &|_, _| () }
     }
 }
 

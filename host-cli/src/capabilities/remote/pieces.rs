@@ -1,6 +1,6 @@
 //! Files of a server into a staging place: several at a time, long ones in pieces, each gone on with where its connection broke.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
@@ -69,17 +69,25 @@ struct Piece<'i> {
     end: Option<u64>,
 }
 
-/// Fetches what the staging place lacks; `tell` hears of the bytes that there are.
+/// Hears how many bytes there are, and how many there will be where that is known.
+pub(in crate::capabilities) type Tell<'t> = &'t (dyn Fn(u64, Option<u64>) + Sync);
+
+/// Fetches what the staging place lacks; the items at the paths `there` are whole.
 pub(in crate::capabilities) fn gather(
     source: &dyn Source,
     items: &[Item],
+    there: &HashSet<&str>,
     staging: &Staging,
     pause: Duration,
-    tell: &(dyn Fn(u64, Option<u64>) + Sync),
+    tell: Tell<'_>,
 ) -> Result<()> {
     let mut pieces = Vec::new();
-    let mut there = 0;
+    let mut done = 0;
     for item in items {
+        if there.contains(item.path.as_str()) {
+            done += item.size.unwrap_or(0);
+            continue;
+        }
         staging.make(&item.path)?;
         if item.path.ends_with('/') {
             continue;
@@ -97,7 +105,7 @@ pub(in crate::capabilities) fn gather(
         loop {
             let end = begin.saturating_add(step).min(whole);
             let reached = known.get(&begin).copied().unwrap_or(begin).min(end);
-            there += reached - begin;
+            done += reached - begin;
             if reached < end {
                 pieces.push((begin, Piece { item, start: reached, end: item.size.map(|_| end) }));
             }
@@ -108,8 +116,8 @@ pub(in crate::capabilities) fn gather(
         }
     }
     let total = items.iter().map(|item| item.size).sum::<Option<u64>>();
-    let received = AtomicU64::new(there);
-    tell(there, total);
+    let received = AtomicU64::new(done);
+    tell(done, total);
     let next = AtomicUsize::new(0);
     let stopped = AtomicBool::new(false);
     let failure: Mutex<Option<Error>> = Mutex::new(None);

@@ -159,6 +159,11 @@ impl Staging {
         own.into_iter().rev().collect()
     }
 
+    /// Whether an earlier call brought something of this version.
+    pub(in crate::capabilities) fn has_begun(&self, item: &Item) -> bool {
+        self.steps(item).iter().any(|(begin, reached)| reached > begin)
+    }
+
     /// Notes that an item is begun anew, where what was noted before would be believed of another version.
     pub(in crate::capabilities) fn renew(&self, item: &Item) -> Result<()> {
         if self.known.iter().any(|step| step.path == item.path) {

@@ -37,6 +37,15 @@ pub fn clear(root: &Path, own: &Path, store: &Store, before: u64, remove: bool) 
             staging::remove(&download.folder);
         }
     }
+    // What servers held then, to be asked for again.
+    for entry in fs::read_dir(own.join("listings")).into_iter().flatten().flatten() {
+        if entry.metadata().is_ok_and(|found| is_old(&found)) {
+            amount.add(size_of(&entry.path()));
+            if remove {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
     in_project(root, before, remove, DEEPEST, &mut amount);
     Ok(amount)
 }

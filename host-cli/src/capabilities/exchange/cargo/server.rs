@@ -1,6 +1,6 @@
 //! Objects that go to servers and come from them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{Event, Freight, Object, Observer, brought, open_file, sent, size_of};
 use crate::capabilities::data::batch::Batch;
@@ -28,7 +28,7 @@ struct Journey<'j> {
     server: &'j Server<'j>,
     depot: Box<dyn Depot + 'j>,
     observer: &'j Observer,
-    seen: std::collections::HashSet<[u8; 32]>,
+    seen: HashSet<[u8; 32]>,
 }
 
 impl Server<'_> {
@@ -127,7 +127,7 @@ impl Journey<'_> {
         staging.make_folder()?;
         let before = told.done();
         let tell = |done: u64, _: Option<u64>| told.set(before + done);
-        pieces::gather(self.depot.source(), &items, &staging, self.server.remote.pause(), &tell)?;
+        pieces::gather(self.depot.source(), &items, &HashSet::new(), &staging, self.server.remote.pause(), &tell)?;
         let batch = Batch::new(self.store)?;
         let mut buffer = Vec::new();
         for (digest, item, _) in jobs {

@@ -153,6 +153,7 @@ impl Site {
             setting: &setting,
             folder: &self.root,
             downloads: &self.root,
+            store: None,
             tell: &|_, _| (),
         };
         act(&Remote::new(), &outset)
