@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 from buckets import KEY, SECRET, Buckets, buckets
 from conftest import AuEnv
-from data_state import check_store, described, descriptions, git_state, listed, status, working_tree
+from data_state import check_store, described, descriptions, git_state, listed, status, stored, working_tree
 
 MIB = 1 << 20
 
@@ -83,6 +84,46 @@ def test_profiles_and_settings_of_git_open_it(env: AuEnv, cloud: Buckets) -> Non
     env.au("data", "add", "s3://bucket-name/dataset.csv", env={"AWS_PROFILE": "none"}).failed(1, "no profile `none`")
 
 
+TELL = """#!/bin/sh
+echo "$*" >> asked
+[ "$1" != late ] || { echo "The token has expired" >&2; exit 255; }
+echo '{"Version": 1, "AccessKeyId": "%s", "SecretAccessKey": "%s"}'
+"""
+
+
+def test_other_programs_tell_keys(env: AuEnv, cloud: Buckets) -> None:
+    programs = env.root / "programs"
+    programs.mkdir()
+    (programs / "aws").write_text(TELL % (KEY, SECRET))
+    (programs / "aws").chmod(0o755)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        env.environment.pop(name)
+    aws = env.root / "home/.aws"
+    aws.mkdir()
+    (aws / "config").write_text(
+        f"[profile tool]\ncredential_process = {programs}/aws tell\n[profile late]\ncredential_process = {programs}/aws late\n[profile single]\nsso_session = x\n"
+    )
+    add = ("data", "add", "s3://bucket-name/dataset.csv")
+    env.au(*add, env={"AWS_PROFILE": "tool"}).ok()
+    refused = env.au(*add, env={"AWS_PROFILE": "late"}).failed(1, "which is to tell the keys of S3, failed", "The token has expired", "hint: ")
+    assert SECRET not in refused.stderr
+    bare = env.root / "bare"
+    bare.mkdir()
+    for name in ("au", "git"):
+        (bare / name).symlink_to(shutil.which(name, path=env.environment["PATH"]) or name)
+    refused = env.au(*add, env={"AWS_PROFILE": "single", "PATH": str(bare)})
+    refused.failed(1, "the keys of the profile `single` are known to AWS's own program alone")
+    env.environment["PATH"] = f"{programs}:{env.environment['PATH']}"
+    env.au(*add, env={"AWS_PROFILE": "single"}).ok()
+    env.au(*add, env={"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://localhost/x"}).ok()
+    export = "configure export-credentials --format process"
+    assert (env.project / "asked").read_text().splitlines() == ["tell", "late", f"{export} --profile single", export]
+    (env.project / "asked").unlink()
+    (programs / "aws").unlink()
+    (aws / "config").unlink()
+    holds_no_secret(env, SECRET)
+
+
 def test_a_new_version(env: AuEnv, cloud: Buckets) -> None:
     add = ("data", "add", "s3://bucket-name/dataset.csv")
     env.au(*add).ok()
@@ -116,6 +157,43 @@ def test_a_prefix_becomes_a_folder(env: AuEnv, cloud: Buckets) -> None:
     (env.project / "images/mine").write_text("hours of work")
     env.au("data", "add", "s3://bucket-name/images/").failed(1, "is there already", "hint: ")
     assert (env.project / "images/mine").read_text() == "hours of work"
+
+
+def objects_asked_for(cloud: Buckets, prefix: str) -> list[str]:
+    asked = [target.partition("?")[0] for method, target in cloud.asked if method == "GET"]
+    cloud.asked.clear()
+    return sorted(path.removeprefix(prefix) for path in asked if path.startswith(prefix))
+
+
+def test_of_a_changed_folder_comes_what_has_changed(env: AuEnv, cloud: Buckets) -> None:
+    long = os.urandom(20 << 20)
+    for name, content in {"a": b"a", "b": b"b", "sub/c": b"c", "long": long}.items():
+        cloud.put("bucket-name", f"images/{name}", content)
+    add = ("data", "add", "s3://bucket-name/images")
+    env.au(*add).ok()
+    assert set(objects_asked_for(cloud, "/bucket-name/images/")) == {"a", "b", "sub/c", "long"}
+    cloud.put("bucket-name", "images/b", b"B")
+    cloud.put("bucket-name", "images/new", b"new")
+    cloud.remove("bucket-name", "images/a")
+    env.au(*add).ok()
+    assert objects_asked_for(cloud, "/bucket-name/images/") == ["b", "new"]
+    found = {path.name: path.read_bytes() for path in (env.project / "images").rglob("*") if path.is_file()}
+    assert found == {"b": b"B", "new": b"new", "c": b"c", "long": long}
+    assert status(env)["images"]["state"] == status(env)["images"]["remote"] == "unchanged"
+
+
+def test_what_is_damaged_here_comes_again(env: AuEnv, cloud: Buckets) -> None:
+    for name in "ab":
+        cloud.put("bucket-name", f"images/{name}", name.encode() * 10)
+    env.au("data", "add", "s3://bucket-name/images").ok()
+    damaged = stored(env, f"sha256:{hashlib.sha256(b'a' * 10).hexdigest()}")
+    damaged.chmod(0o644)
+    damaged.write_bytes(b"?" * 10)
+    cloud.asked.clear()
+    cloud.put("bucket-name", "images/b", b"other")
+    env.au("data", "update", "images").ok()
+    assert objects_asked_for(cloud, "/bucket-name/images/") == ["a", "b"]
+    assert (env.project / "images/a").read_bytes() == b"a" * 10
 
 
 def test_a_listing_of_several_pages(env: AuEnv, cloud: Buckets) -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
-from conftest import AuEnv
+from conftest import AuEnv, left_out
 
 LOG = "au.log(loss=0.5)\n"
 
@@ -229,6 +231,9 @@ def test_killed_in_the_middle(env: AuEnv, command: tuple[str, ...]) -> None:
         process.send_signal(signal.SIGKILL)
         process.wait()
         assert ids(env) | trash(env) == set(everything), attempt
+        # As after a git that was killed, whoever comes next can't know that nobody holds it.
+        for lock in (env.project / ".git/refs").rglob("*.lock"):
+            lock.unlink()
         left = [one for one in everything if one in ids(env)] if command[0] == "rm" else selectors
         if left or command[0] != "rm":
             env.au(*command, *left).ok()
@@ -236,6 +241,27 @@ def test_killed_in_the_middle(env: AuEnv, command: tuple[str, ...]) -> None:
         if command[0] == "archive":
             assert set(env.tags()) == end[2]
     fsck(env)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_it_leaves_no_lock(env: AuEnv, number: signal.Signals) -> None:
+    if shutil.which("strace") is None:
+        left_out("there is no strace")
+    everything = many(env, 3)
+    env.au("archive").ok()
+    lock = env.project / ".git/refs/notes/aurum.lock"
+    # Time enough between writing it and giving it its name.
+    slow = ("strace", "-f", "-o", "/dev/null", "-P", lock, "-e", "inject=fsync:delay_exit=3000000", "au", "archive", "--undo")
+    process = env.start(*slow)
+    deadline = time.monotonic() + 20
+    while not (lock.exists() and lock.stat().st_size) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    [au] = (Path("/proc") / str(process.pid) / "task" / str(process.pid) / "children").read_text().split()
+    os.kill(int(au), number)
+    process.wait(timeout=20)
+    assert process.returncode != 0 and not lock.exists()
+    env.au("archive", "--undo").ok()
+    assert ids(env) == set(everything)
 
 
 def objects(env: AuEnv) -> set[str]:

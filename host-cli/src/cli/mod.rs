@@ -23,6 +23,8 @@ const USAGE: u8 = 2;
 
 /// All endings of the program: success; a reader that has seen enough, which is no failure; any other error, told once.
 pub fn main() -> ExitCode {
+    // Who is interrupted leaves no lock of git's behind, as git doesn't.
+    gix::tempfile::signal::setup(gix::tempfile::signal::handler::Mode::default());
     let (mut out, mut err) = (BufWriter::new(io::stdout()), io::stderr());
     let args = match Args::try_parse() {
         Ok(args) => args,

@@ -146,14 +146,15 @@ pub(crate) fn hardened(folder: &Path) -> Result<Command> {
 /// The program by its absolute path, so that nothing in the project can stand in for it.
 fn program() -> Result<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
-    find(&path).ok_or_else(|| Error::Other("the program `git` is not on the PATH".into()))
+    find(&path, "git").ok_or_else(|| Error::Other("the program `git` is not on the PATH".into()))
 }
 
-fn find(path: &OsStr) -> Option<PathBuf> {
-    let name = if cfg!(windows) { "git.exe" } else { "git" };
+/// The first program of that name in a folder of a PATH.
+pub(crate) fn find(path: &OsStr, name: &str) -> Option<PathBuf> {
+    let name = if cfg!(windows) { format!("{name}.exe") } else { name.to_owned() };
     env::split_paths(path)
         .filter(|folder| folder.is_absolute())
-        .map(|folder| folder.join(name))
+        .map(|folder| folder.join(&name))
         .find(|file| is_executable(file))
 }
 
@@ -169,7 +170,7 @@ mod tests {
 
     #[test]
     fn finds_git_only_in_absolute_folders() {
-        assert!(find(OsStr::new("::.:relative")).is_none());
+        assert!(find(OsStr::new("::.:relative"), "git").is_none());
         assert!(program().unwrap().is_absolute());
     }
 

@@ -310,12 +310,13 @@ impl Change<'_> {
         if now != self.expected {
             return Err(conflict(self.full, self.expected, now));
         }
-        lock.with_mut(|file| {
-            file.write_all(self.line().as_bytes())?;
-            // Before it takes the reference's name: a crash must not leave an empty file there.
-            if durable { file.sync_all() } else { Ok(()) }
-        })
-        .map_err(|error| self.failed(&error))?;
+        lock.with_mut(|file| file.write_all(self.line().as_bytes())).map_err(|error| self.failed(&error))?;
+        if durable {
+            // Before it takes the reference's name: a crash must not leave an empty file there. Opened anew, since what an
+            // interrupted `au` has at hand it can't remove.
+            let synced = fs::File::open(lock.lock_path()).and_then(|file| file.sync_all());
+            synced.map_err(|error| self.failed(&error))?;
+        }
         reflog::add(self.repository, self.full, branch, now, self.target)?;
         commit(lock, self.path).map_err(|error| self.failed(&error))
     }

@@ -1,6 +1,7 @@
 //! Buckets: Amazon's S3, and the many servers that speak as it does.
 
 mod answer;
+mod program;
 mod settings;
 mod sign;
 mod upload;

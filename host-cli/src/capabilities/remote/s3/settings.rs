@@ -1,11 +1,12 @@
 //! Where a bucket is and what opens it: options, the environment, git's settings, and the files of the AWS programs.
 
 use std::collections::HashMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use super::super::secret::{Login, Secret};
 use super::super::{Error, Result};
+use super::program::{self, Teller};
 use super::sign::Keys;
 
 /// Git's setting for the server, such as `https://minio.example.org:9000`.
@@ -62,7 +63,10 @@ impl Settings {
             return Err(Error::Other(format!("`{}` is no region of S3", region.escape_debug())));
         }
         let keys = match sources.known {
-            Some(known) => keys(sources.login, &variable, &|| known(endpoint.as_deref()), &profile)?,
+            Some(known) => {
+                let path = (sources.environment)("PATH").unwrap_or_default();
+                keys(sources.login, &variable, &|| known(endpoint.as_deref()), &profile, &path)?
+            }
             None => None,
         };
         Ok(Self { endpoint, region, keys })
@@ -74,6 +78,7 @@ fn keys(
     variable: &dyn Fn(&str) -> Option<String>,
     known: &dyn Fn() -> Result<Option<Login>>,
     profile: &Profile,
+    path: &OsStr,
 ) -> Result<Option<Keys>> {
     let keys = |id: String, secret: String, token: Option<String>| Keys {
         id: Secret::new(id),
@@ -93,20 +98,21 @@ fn keys(
     if let Some(Login { user: Some(id), password: Some(secret) }) = known()? {
         return Ok(Some(Keys { id, secret, token: None }));
     }
+    let ask = |teller: Teller| program::keys(&teller, path).map(Some);
+    // In the order of AWS's programs.
+    if ["role_arn", "sso_session", "sso_start_url"].iter().any(|way| profile.get(way).is_some()) {
+        return ask(Teller::Aws(Some(profile.name.clone())));
+    }
     let of_profile = |name: &str| profile.get(name);
     if let (Some(id), Some(secret)) = (of_profile("aws_access_key_id"), of_profile("aws_secret_access_key")) {
         return Ok(Some(keys(id, secret, of_profile("aws_session_token"))));
     }
-    // Asking without would only earn an answer that puzzles.
-    let elsewhere = ["credential_process", "sso_session", "sso_start_url", "role_arn"];
-    if let Some(way) = elsewhere.iter().find(|name| profile.get(name).is_some()) {
-        return Err(Error::Other(format!(
-            "the profile `{}` has its keys by `{way}`, which only the AWS programs can follow: have them put into the \
-             environment, `eval \"$(aws configure export-credentials --format env)\"`",
-            profile.name
-        )));
+    if let Some(line) = profile.get("credential_process") {
+        return ask(Teller::Process(line));
     }
-    Ok(None)
+    let given =
+        ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_WEB_IDENTITY_TOKEN_FILE"];
+    if given.iter().any(|name| variable(name).is_some()) { ask(Teller::Aws(None)) } else { Ok(None) }
 }
 
 /// A part of `~/.aws/config` and `~/.aws/credentials`.
@@ -244,7 +250,11 @@ mod tests {
         let none = found(&Login::default(), &[home, ("AWS_PROFILE", "nonsense")], &[]).unwrap_err().to_string();
         assert!(none.contains("no profile `nonsense`"), "{none}");
         let other = found(&Login::default(), &[home, ("AWS_PROFILE", "sso")], &[]).unwrap_err().to_string();
-        assert!(other.contains("export-credentials"), "{other}");
+        assert!(other.contains("the keys of the profile `sso` are known to AWS's own program"), "{other}");
+        let container = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://localhost/x");
+        assert!(found(&Login::default(), &[container], &[]).unwrap_err().to_string().contains("this computer"));
+        // Keys that are written down count more.
+        assert_eq!(ids(&found(&Login::default(), &[home, container], &[]).unwrap()).0, "A");
     }
 
     #[test]
