@@ -218,8 +218,8 @@ fn base(ports: &Ports, started: &mut Started, missing: Missing) -> Result<Box<dy
     let snapshot = ports.repository_edit.begin_tree(Some(&started.tree));
     let Some(tree) = other else { return Ok(snapshot?) };
     match snapshot {
-        // A power cut may have left half of it.
-        Err(PortError::Other(_) | PortError::Conflict(_)) => {}
+        // A power cut may have left half of it, or somebody else made it unreadable.
+        Err(PortError::Other(_) | PortError::Conflict(_) | PortError::NotPermitted(_)) => {}
         _ if missing.snapshot => {}
         snapshot => return Ok(snapshot?),
     }

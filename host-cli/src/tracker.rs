@@ -113,6 +113,13 @@ impl Tracker {
         }
     }
 
+    /// Has nothing started from now on that may ask somebody.
+    pub fn ask_nobody(&mut self) {
+        if let Some(sandbox) = &mut self.sandbox {
+            sandbox.store.data_mut().capabilities.remote.ask_nobody();
+        }
+    }
+
     /// What a script's parameters are, given its command line. Records nothing.
     ///
     /// # Errors

@@ -95,6 +95,29 @@ def test_two_clones_that_both_record_have_both_afterwards(lab: Lab) -> None:
     lab.fsck(one, two, plain)
 
 
+def test_two_clones_that_both_go_on_with_one_experiment_lose_neither(lab: Lab) -> None:
+    one, two = lab.first, lab.clone("two")
+    a = record(one, "au.start('long')\nau.log(loss=3.0)\n")
+    one.au("push").ok()
+    two.au("pull").ok()
+    for env, loss in ((one, 2.0), (two, 1.0)):
+        env.script(f"au.start(resume={a!r})\nau.log(loss={loss})\n")
+        env.python("src/experiment.py").ok()
+    assert one.au("push").ok().stdout == "moved 1 experiment that went on\n"
+    theirs = one.git("rev-parse", f"au/{a}")
+    for command in ("push", "pull"):
+        two.au(command).failed(1, a[:8], theirs[:8], "hint: ")
+        assert two.record(f"au/{a}")["metrics"]["loss"]["last"] == 1.0
+    # Where it goes on from what the other has, it takes that one's place.
+    one.script(f"au.start(resume={a!r})\nau.log(loss=0.5)\n")
+    one.python("src/experiment.py").ok()
+    assert one.au("push").ok().stdout == "moved 1 experiment that went on\n"
+    three = lab.clone("three")
+    three.au("pull").ok()
+    assert three.record(f"au/{a}")["metrics"] == one.record(f"au/{a}")["metrics"]
+    lab.fsck(one, two, three)
+
+
 def test_only_what_is_named_is_sent(lab: Lab) -> None:
     one = lab.first
     a, b = record(one), record(one)

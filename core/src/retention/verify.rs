@@ -280,7 +280,7 @@ fn content(Damage { name, what }: Damage) -> Finding {
         kind: "content",
         problem: format!("`{name}` in the store {what}"),
         name,
-        hint: "Get it again: `au pull`, or `au data add` of the data; move away what is still there".to_owned(),
+        hint: "Where it is gone, get it again: `au pull`, or `au data add` of the data".to_owned(),
         missing: false,
     }
 }

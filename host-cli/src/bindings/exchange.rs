@@ -60,6 +60,7 @@ impl Host {
             folder: capabilities.repository.root(),
             downloads: &downloads,
             store: None,
+            asks_nobody: false,
             tell: &|_, _| (),
         };
         carry(&capabilities.store()?, &capabilities.observer, (&capabilities.remote, &outset))

@@ -23,6 +23,7 @@ impl Host {
             folder: capabilities.repository.root(),
             downloads: &downloads,
             store: store.as_ref(),
+            asks_nobody: capabilities.remote.asks_nobody(),
             tell: &tell,
         };
         ask(&capabilities.remote, &outset)

@@ -17,6 +17,7 @@ mod nvml;
 pub mod origin;
 pub(crate) mod paths;
 pub(crate) mod percent;
+mod programs;
 pub mod remote;
 pub mod repository;
 pub mod repository_edit;
@@ -63,7 +64,7 @@ impl Error {
     pub(crate) fn of_kind(kind: io::ErrorKind) -> Option<fn(String) -> Self> {
         match kind {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some(Self::NoSpace),
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Some(Self::NotPermitted),
+            io::ErrorKind::PermissionDenied => Some(Self::NotPermitted),
             _ => None,
         }
     }

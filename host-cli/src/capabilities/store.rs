@@ -2,8 +2,9 @@
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use rustix::fs::FlockOperation;
@@ -192,14 +193,31 @@ impl Store {
     }
 
     /// Moves what is not what its name says out of the way of what is, to `damaged` beside the store, and tells so. Nothing is
-    /// lost by that, and what is still whole elsewhere can be added again.
-    pub(crate) fn set_aside(&self, digest: &str) -> Result<String> {
+    /// lost by that, and what is still whole elsewhere can be added again. `read` is the file that was found out: what has
+    /// taken its place since stays.
+    pub(crate) fn set_aside(&self, digest: &str, read: &File) -> Result<String> {
         let from = self.path(digest)?;
         let aside = self.folder.with_file_name("damaged");
-        let to = aside.join(hexadecimal(&parse_digest(digest)?));
-        let moved = create_dir_all(&aside).and_then(|_| fs::rename(&from, &to));
-        Ok(match moved {
-            Ok(()) => format!("was moved to `{}`", to.display()),
+        let name = hexadecimal(&parse_digest(digest)?);
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let set_aside = || -> io::Result<Option<PathBuf>> {
+            // Nobody puts another there meanwhile, neither another process nor this one.
+            let _this = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+            let _alone = self.lock(FlockOperation::NonBlockingLockExclusive)?;
+            let (read, there) = (read.metadata()?, fs::symlink_metadata(&from)?);
+            if (read.dev(), read.ino()) != (there.dev(), there.ino()) {
+                return Ok(None);
+            }
+            create_dir_all(&aside)?;
+            let names = (0..).map(|number| if number == 0 { name.clone() } else { format!("{name}-{number}") });
+            let free = names.map(|name| aside.join(name)).find(|path| fs::symlink_metadata(path).is_err());
+            let to = free.ok_or(io::ErrorKind::AlreadyExists)?;
+            fs::rename(&from, &to)?;
+            Ok(Some(to))
+        };
+        Ok(match set_aside() {
+            Ok(Some(to)) => format!("was moved to `{}`", to.display()),
+            Ok(None) => "was replaced meanwhile".to_owned(),
             Err(error) => format!("has to be moved away: `{}` ({error})", from.display()),
         })
     }
@@ -391,5 +409,35 @@ mod tests {
         for digest in ["", "sha256:", &HELLO[7..], &HELLO.to_uppercase(), &HELLO[..70], "sha256:../../../etc/passwd"] {
             assert!(store.path(digest).is_err() && store.has(digest).is_err() && store.open(digest).is_err());
         }
+    }
+
+    #[test]
+    fn what_was_found_out_is_set_aside_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::new(folder.path().join("store"));
+        let digest = store.add(&mut "one".as_bytes()).unwrap().digest;
+        let path = store.path(&digest).unwrap();
+        let damage = || {
+            fs::remove_file(&path).unwrap();
+            fs::write(&path, "ONE").unwrap();
+            File::open(&path).unwrap()
+        };
+        let read = damage();
+        fs::remove_file(&path).unwrap();
+        store.add(&mut "one".as_bytes()).unwrap();
+        assert_eq!(store.set_aside(&digest, &read).unwrap(), "was replaced meanwhile");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "one");
+
+        for _ in 0..2 {
+            let read = damage();
+            assert!(store.set_aside(&digest, &read).unwrap().contains("was moved to"));
+            store.add(&mut "one".as_bytes()).unwrap();
+        }
+        assert_eq!(fs::read_dir(folder.path().join("damaged")).unwrap().count(), 2, "neither took the other's place");
+
+        let read = damage();
+        let _adding = store.lock_shared().unwrap();
+        assert!(store.set_aside(&digest, &read).unwrap().contains("has to be moved away"));
+        assert!(path.exists());
     }
 }

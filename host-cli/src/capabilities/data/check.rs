@@ -81,7 +81,7 @@ fn read(store: &Store, entries: &[Entry], limit: u32, check: &mut Check) -> Resu
             Err(error) => (None, Some(format!("can't be read in the store: {error}"))),
             Ok((hash, size)) if digest_of(&hash) == digest => (Some(size), None),
             Ok((_, size)) => {
-                let moved = store.set_aside(digest)?;
+                let moved = store.set_aside(digest, &file)?;
                 (Some(size), Some(format!("is damaged in the store: it is not what its name says, and {moved}")))
             }
         })

@@ -20,8 +20,8 @@ use crate::capabilities::{Error, Result};
 const MOST_FOUND: u64 = 4096;
 /// How many a thread looks at before it asks for more: a few are not worth a second thread.
 const AT_ONCE: usize = 128;
-/// A batch holds the folders of its files open, of which a process may have 256 on some systems.
-const MOST_FOLDERS: usize = 64;
+/// A batch holds the folders of its files open, of which a process may have 256 on some systems; two batches may be under way.
+const MOST_FOLDERS: usize = 48;
 
 /// A file, a link or an empty folder.
 #[derive(Debug)]

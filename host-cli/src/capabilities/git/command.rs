@@ -1,13 +1,13 @@
 //! Running the `git` program, where its own behaviour is the point.
 
 use std::env;
-use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::capabilities::programs::find;
 use crate::capabilities::{Error, Result};
 
 /// Variables that tie git to another repository, as they are set in a hook. Those that carry settings stay.
@@ -149,30 +149,11 @@ fn program() -> Result<PathBuf> {
     find(&path, "git").ok_or_else(|| Error::Other("the program `git` is not on the PATH".into()))
 }
 
-/// The first program of that name in a folder of a PATH.
-pub(crate) fn find(path: &OsStr, name: &str) -> Option<PathBuf> {
-    let name = if cfg!(windows) { format!("{name}.exe") } else { name.to_owned() };
-    env::split_paths(path)
-        .filter(|folder| folder.is_absolute())
-        .map(|folder| folder.join(&name))
-        .find(|file| is_executable(file))
-}
-
-fn is_executable(file: &Path) -> bool {
-    file.metadata().is_ok_and(|metadata| metadata.is_file() && gix::fs::is_executable(&metadata))
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use super::*;
-
-    #[test]
-    fn finds_git_only_in_absolute_folders() {
-        assert!(find(OsStr::new("::.:relative"), "git").is_none());
-        assert!(program().unwrap().is_absolute());
-    }
 
     #[test]
     fn errors_carry_the_words_of_git() {

@@ -264,7 +264,7 @@ mod tests {
     }
 
     fn hasty(certificates: Option<PathBuf>) -> Remote {
-        Remote { client: Client::new(HASTY, certificates.map(Into::into)), login: Login::default() }
+        Remote { client: Client::new(HASTY, certificates.map(Into::into)), login: Login::default(), asks_nobody: false }
     }
 
     /// A project that has the file `data` already.

@@ -335,7 +335,7 @@ mod tests {
     fn a_server_that_stalls_is_given_up() {
         let (port, _asked) = serve(plain);
         let patience = Patience { whole: Duration::from_millis(300), ..Patience::ORDINARY };
-        let remote = Remote { client: Client::new(patience, None), login: Login::default() };
+        let remote = Remote { client: Client::new(patience, None), login: Login::default(), asks_nobody: false };
         let start = Instant::now();
         let error = remote.stat_for(&format!("http://127.0.0.1:{port}/stall?hush"), &local).unwrap_err().to_string();
         assert!(error.contains("timeout") && !error.contains("hush"), "{error}");

@@ -30,13 +30,17 @@ struct Known {
 impl Known {
     /// Whether the server has it as it was then: by its version, or where it has none by its time.
     fn is(&self, item: &Item) -> bool {
-        let by_version = self.version.is_some() && self.version == item.version;
-        let by_time = self.version.is_none() && item.version.is_none() && self.modified == item.modified;
-        item.size == Some(self.size) && (by_version || by_time)
+        // What is alike to a weak one need not be the same.
+        let strong = |version: &Option<String>| version.clone().filter(|version| !version.starts_with("W/"));
+        let is_unchanged = match (strong(&self.version), strong(&item.version)) {
+            (None, None) => self.modified.is_some() && self.modified == item.modified,
+            (one, other) => one == other,
+        };
+        item.size == Some(self.size) && is_unchanged
     }
 }
 
-/// What is known of an address, by the path within it.
+/// What is known of a place, by the path within it.
 #[derive(Debug)]
 pub(super) struct Listing {
     cache: Cache,
@@ -45,10 +49,10 @@ pub(super) struct Listing {
 }
 
 impl Listing {
-    /// Empty where nothing was brought from there before.
-    pub(super) fn of(folder: &Path, address: &str) -> Self {
+    /// Empty where nothing was brought from that place before.
+    pub(super) fn of(folder: &Path, place: &str) -> Self {
         let cache = Cache::new(folder.to_owned());
-        let name = hexadecimal(&Sha256::digest(address.trim_end_matches('/')))[..32].to_owned();
+        let name = hexadecimal(&Sha256::digest(place.trim_end_matches('/')))[..32].to_owned();
         let known: Vec<Known> =
             cache.read(&name).and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
         Self { cache, name, known: known.into_iter().map(|known| (known.path.clone(), known)).collect() }

@@ -75,6 +75,8 @@ pub struct Outset<'o> {
     pub downloads: &'o Path,
     /// What is here already, where that may be used.
     pub store: Option<&'o Store>,
+    /// Whether nothing is started that may ask somebody.
+    pub asks_nobody: bool,
     /// Hears how many bytes there are, and how many there will be where that is known.
     pub tell: &'o (dyn Fn(u64, Option<u64>) + Sync),
 }
@@ -110,6 +112,7 @@ pub struct Remote {
     #[cfg(feature = "network")]
     client: http::Client,
     login: Login,
+    asks_nobody: bool,
 }
 
 impl Remote {
@@ -121,7 +124,17 @@ impl Remote {
             #[cfg(feature = "network")]
             client: http::Client::new(http::Patience::ORDINARY, std::env::var_os("SSL_CERT_FILE")),
             login: Login::default(),
+            asks_nobody: false,
         }
+    }
+
+    /// Has nothing started from now on that may ask somebody, such as a program that tells keys.
+    pub(crate) fn ask_nobody(&mut self) {
+        self.asks_nobody = true;
+    }
+
+    pub(crate) fn asks_nobody(&self) -> bool {
+        self.asks_nobody
     }
 
     /// Whom the servers of S3 and FTP are to take us for.
@@ -183,7 +196,12 @@ impl Remote {
 #[cfg(feature = "network")]
 enum Found<'f> {
     File(pieces::Item, Box<dyn pieces::Source + 'f>),
-    Folder(Vec<pieces::Item>, Box<dyn pieces::Source + 'f>),
+    Folder {
+        items: Vec<pieces::Item>,
+        source: Box<dyn pieces::Source + 'f>,
+        /// Which folder of whose it is: an address alone leads each user of FTP to another.
+        place: String,
+    },
 }
 
 #[cfg(feature = "network")]
@@ -191,7 +209,7 @@ impl Found<'_> {
     fn attributes(&self) -> Attributes {
         match self {
             Self::File(item, _) => item.attributes(),
-            Self::Folder(items, _) => folder::attributes(items),
+            Self::Folder { items, .. } => folder::attributes(items),
         }
     }
 }
@@ -212,13 +230,20 @@ impl Remote {
             }
             let key = key.trim_end_matches('/');
             let items = service.list(&if key.is_empty() { String::new() } else { format!("{key}/") })?;
-            return Ok((!items.is_empty()).then(|| Found::Folder(folder::sorted(items), Box::new(service))));
+            if items.is_empty() {
+                return Ok(None);
+            }
+            let place = format!("{}/{key}", service.address()?);
+            return Ok(Some(Found::Folder { items: folder::sorted(items), source: Box::new(service), place }));
         }
         let site = ftp::Site::new(&self.client, &self.login, outset, url)?;
         Ok(match site.look()? {
             ftp::Found::Nothing => None,
             ftp::Found::File(item) => Some(Found::File(item, Box::new(site))),
-            ftp::Found::Folder => Some(Found::Folder(folder::sorted(site.list()?), Box::new(site))),
+            ftp::Found::Folder => {
+                let (items, place) = (folder::sorted(site.list()?), site.place()?);
+                Some(Found::Folder { items, source: Box::new(site), place })
+            }
         })
     }
 
@@ -242,14 +267,16 @@ impl Remote {
                 Found::File(item, source) => {
                     pieces::gather(&*source, &[item], &HashSet::new(), &staging, self.pause(), outset.tell)?;
                 }
-                Found::Folder(items, source) => {
+                Found::Folder { items, source, place } => {
                     folder::check(&items)?;
                     staging.make_folder()?;
                     staging.keep_only(&items)?;
-                    let listing = Listing::of(&outset.downloads.with_file_name("listings"), &public_url(url));
+                    let listing = Listing::of(&outset.downloads.with_file_name("listings"), &place);
                     let reused = listing.reuse(&items, &staging, outset.store, outset.tell)?;
                     pieces::gather(&*source, &items, &reused, &staging, self.pause(), outset.tell)?;
-                    let _ = listing.remember(&items, &reused, &staging);
+                    if outset.store.is_some() {
+                        let _ = listing.remember(&items, &reused, &staging);
+                    }
                 }
             }
             let content = staging.content();
@@ -285,7 +312,15 @@ impl Remote {
 impl<'o> Outset<'o> {
     /// With nothing but what may be asked, and a place for downloads.
     pub(crate) fn plain(allowed: Allowed<'o>, downloads: &'o Path) -> Self {
-        Self { allowed, setting: &|_| None, folder: downloads, downloads, store: None, tell: &|_, _| () }
+        Self {
+            allowed,
+            setting: &|_| None,
+            folder: downloads,
+            downloads,
+            store: None,
+            asks_nobody: false,
+            tell: &|_, _| (),
+        }
     }
 }
 

@@ -51,8 +51,10 @@ pub(in crate::capabilities) struct Staging {
     folder: PathBuf,
     /// Locked while it is written.
     journal: Mutex<File>,
-    /// What an earlier call left.
-    known: Vec<Step>,
+    /// What an earlier call left, by the path within it.
+    known: HashMap<String, Vec<Step>>,
+    /// Its last one.
+    last: Option<Step>,
     /// Whether what was written counts only once it is on stable storage: then it can't be told whether power was cut since.
     careful: bool,
 }
@@ -82,9 +84,12 @@ impl Staging {
             let mut lines = text.lines();
             let trusted = lines.next() == Some(boot.as_deref().unwrap_or("careful"));
             // The last line may be torn.
-            let known: Vec<Step> =
+            let steps: Vec<Step> =
                 if trusted { lines.filter_map(|line| serde_json::from_str(line).ok()).collect() } else { Vec::new() };
-            let staging = Self { folder, journal: Mutex::new(file), known, careful: boot.is_none() };
+            let last = steps.last().cloned();
+            let mut known: HashMap<String, Vec<Step>> = HashMap::new();
+            steps.into_iter().for_each(|step| known.entry(step.path.clone()).or_default().push(step));
+            let staging = Self { folder, journal: Mutex::new(file), known, last, careful: boot.is_none() };
             if !trusted {
                 staging.forget().map_err(failed)?;
             }
@@ -154,7 +159,7 @@ impl Staging {
         if item.version.is_none() && item.modified.is_none() {
             return HashMap::new();
         }
-        let steps = self.known.iter().rev().filter(|step| step.path == item.path);
+        let steps = self.known.get(&item.path).into_iter().flatten().rev();
         let own: Vec<_> = steps.take_while(|step| step.is_of(item)).map(|step| (step.begin, step.reached)).collect();
         own.into_iter().rev().collect()
     }
@@ -166,7 +171,7 @@ impl Staging {
 
     /// Notes that an item is begun anew, where what was noted before would be believed of another version.
     pub(in crate::capabilities) fn renew(&self, item: &Item) -> Result<()> {
-        if self.known.iter().any(|step| step.path == item.path) {
+        if self.known.contains_key(&item.path) {
             self.note(&Step::new(item, 0, 0), &self.open(&item.path)?)?;
         }
         Ok(())
@@ -174,7 +179,7 @@ impl Staging {
 
     /// The last that was noted.
     pub(in crate::capabilities) fn last(&self) -> Option<(Item, u64)> {
-        let Step { path, size, version, modified, reached, .. } = self.known.last()?.clone();
+        let Step { path, size, version, modified, reached, .. } = self.last.clone()?;
         Some((Item { key: path.clone(), path, size, version, modified }, reached))
     }
 

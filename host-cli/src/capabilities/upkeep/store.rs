@@ -78,7 +78,7 @@ fn read(store: &Store, digest: &str, path: &PathBuf, buffer: &mut Vec<u8>) -> (u
     match hash_stream(&mut file, buffer, |_| Ok(()), |error| Error::io("reading", error)) {
         Err(error) => (0, Some(format!("can't be read: {error}"))),
         Ok((hash, size)) if format!("sha256:{}", hexadecimal(&hash)) != digest => {
-            let moved = store.set_aside(digest).unwrap_or_else(|error| error.to_string());
+            let moved = store.set_aside(digest, &file).unwrap_or_else(|error| error.to_string());
             (size, Some(format!("is damaged: its content is another, and it {moved}")))
         }
         Ok((_, size)) if found.permissions().mode() & 0o222 != 0 => {

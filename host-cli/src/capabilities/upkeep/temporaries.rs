@@ -2,7 +2,7 @@
 
 use std::fs::{self, Metadata};
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::{Amount, Result, moment};
 #[cfg(feature = "network")]
@@ -10,6 +10,8 @@ use crate::capabilities::remote::staging;
 use crate::capabilities::store::{NEW, Store};
 use crate::capabilities::temporaries;
 
+/// For how much longer than anything else it is kept what a server's folder held, since it is asked for when that changes.
+const LISTED: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// Folders within folders that are looked into.
 const DEEPEST: usize = 64;
 
@@ -37,9 +39,11 @@ pub fn clear(root: &Path, own: &Path, store: &Store, before: u64, remove: bool) 
             staging::remove(&download.folder);
         }
     }
-    // What servers held then, to be asked for again.
+    // What servers held that nothing was brought from for so long.
+    let long_before = before.checked_sub(LISTED).unwrap_or(SystemTime::UNIX_EPOCH);
     for entry in fs::read_dir(own.join("listings")).into_iter().flatten().flatten() {
-        if entry.metadata().is_ok_and(|found| is_old(&found)) {
+        let touched = entry.metadata().and_then(|found| found.modified());
+        if touched.is_ok_and(|touched| touched < long_before) {
             amount.add(size_of(&entry.path()));
             if remove {
                 let _ = fs::remove_file(entry.path());

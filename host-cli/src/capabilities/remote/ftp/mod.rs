@@ -84,6 +84,13 @@ impl<'c> Site<'c> {
         Ok(Self { client, allowed, server, folder, path, is_secure, given, login: Mutex::default() })
     }
 
+    /// Which folder of whose it is.
+    pub(super) fn place(&self) -> Result<String> {
+        let user = self.login()?.user;
+        let user = user.as_ref().map_or("", Secret::reveal);
+        Ok(format!("ftp\n{}:{}\n{user}\n{}", self.server.host, self.server.port, self.path))
+    }
+
     /// A connection that is logged in.
     fn open(&self) -> Result<Control, Stop> {
         if !(self.allowed)(&self.server.host) {

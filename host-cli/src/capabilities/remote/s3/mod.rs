@@ -17,7 +17,7 @@ use ureq::http::{Method, Request, Response, StatusCode, Uri};
 use ureq::{AsSendBody, Body};
 
 use self::answer::Page;
-use self::settings::{Known, Settings, Sources};
+use self::settings::{Settings, Sources};
 use self::sign::{EMPTY, Signed, escape};
 pub(super) use self::upload::Bucket;
 use super::credentials::origin;
@@ -104,12 +104,13 @@ impl<'r> Ask<'r> {
 
 /// The host that a bucket's requests go to.
 pub(super) fn host(login: &Login, git: &dyn Fn(&str) -> Option<String>, address: &Address) -> Result<String> {
-    let settings = find(login, git, None)?;
+    let settings = find(login, git)?;
     host_of(&endpoint(&settings, &settings.region, &address.bucket)?.origin)
 }
 
-fn find(login: &Login, git: &dyn Fn(&str) -> Option<String>, known: Option<&Known<'_>>) -> Result<Settings> {
-    Settings::find(&Sources { login, environment: &|name| std::env::var_os(name), git, known })
+/// Where a bucket is, without what opens it.
+fn find(login: &Login, git: &dyn Fn(&str) -> Option<String>) -> Result<Settings> {
+    Settings::find(&Sources { login, environment: &|name| std::env::var_os(name), git, programs: false, known: None })
 }
 
 /// What a login is kept for: each bucket has keys of its own, and each server buckets of its own.
@@ -122,7 +123,7 @@ pub(super) struct Lock {
 impl Lock {
     /// Of the bucket at an address.
     pub(super) fn of(login: &Login, git: &dyn Fn(&str) -> Option<String>, address: &Address) -> Result<Self> {
-        Self::at(find(login, git, None)?.endpoint.as_deref(), &address.bucket)
+        Self::at(find(login, git)?.endpoint.as_deref(), &address.bucket)
     }
 
     fn at(endpoint: Option<&str>, bucket: &str) -> Result<Self> {
@@ -184,10 +185,22 @@ impl<'c> Service<'c> {
     pub(super) fn new(client: &'c Client, login: &Login, outset: &Outset<'c>, bucket: &str) -> Result<Self> {
         let known =
             |endpoint: Option<&str>| git_credential::fill(outset.folder, &Lock::at(endpoint, bucket)?.question());
-        let settings = find(login, outset.setting, Some(&known))?;
+        let settings = Settings::find(&Sources {
+            login,
+            environment: &|name| std::env::var_os(name),
+            git: outset.setting,
+            programs: !outset.asks_nobody,
+            known: Some(&known),
+        })?;
         let region = Mutex::new(settings.region.clone());
         let bucket = bucket.to_owned();
         Ok(Self { client, allowed: outset.allowed, settings, bucket, region, answered: AtomicBool::new(false) })
+    }
+
+    /// Where the bucket is.
+    pub(super) fn address(&self) -> Result<String> {
+        let Endpoint { origin, path, .. } = endpoint(&self.settings, &self.settings.region, &self.bucket)?;
+        Ok(format!("{origin}{path}"))
     }
 
     /// An object's attributes; none when there is no such object.
@@ -326,7 +339,8 @@ impl<'c> Service<'c> {
         for (name, value) in ask.headers {
             request = request.header(*name, value);
         }
-        if let Some(keys) = &self.settings.keys {
+        if let Some(opener) = &self.settings.keys {
+            let keys = opener.keys()?;
             let moment = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
             let mut headers: Vec<(String, String)> = vec![
                 ("host".to_owned(), endpoint.authority.clone()),
@@ -350,7 +364,7 @@ impl<'c> Service<'c> {
                 moment: &moment,
                 content: ask.content,
             };
-            let authorization = signed.authorization(keys);
+            let authorization = signed.authorization(&keys);
             for (name, value) in
                 headers.iter().filter(|(name, _)| name != "host" && !ask.headers.iter().any(|(own, _)| own == name))
             {

@@ -5,10 +5,11 @@
 //! ([described here](https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html)).
 
 use std::collections::HashMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, mpsc};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
@@ -16,10 +17,16 @@ use serde::Deserialize;
 use super::super::secret::Secret;
 use super::super::{Error, Result};
 use super::sign::Keys;
-use crate::capabilities::git::command::find;
+use crate::capabilities::programs::find;
 
-/// For how long an answer is not asked for again. AWS renews keys some minutes before they end.
+/// For how long an answer that does not say how long it holds is not asked for again, nor a program that failed.
 const FRESH: Duration = Duration::from_secs(120);
+/// How long before their end keys are asked for anew.
+const MARGIN: Duration = Duration::from_secs(60);
+/// The least time between two questions.
+const LEAST: Duration = Duration::from_secs(10);
+/// How long an answer is waited for: somebody may have to find their second factor.
+const PATIENCE: Duration = Duration::from_secs(120);
 /// How much of a program's own words is told.
 const MOST_WORDS: usize = 400;
 
@@ -39,29 +46,63 @@ struct Answer {
     access_key_id: String,
     secret_access_key: String,
     session_token: Option<String>,
+    /// RFC 3339.
+    expiration: Option<String>,
 }
 
-/// The keys, and as long as they are fresh the same ones again: programs take their time.
-pub(super) fn keys(teller: &Teller, path: &OsStr) -> Result<Keys> {
-    static TOLD: Mutex<Option<HashMap<Teller, (Instant, Keys)>>> = Mutex::new(None);
-    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
-    let told = told.get_or_insert_default();
-    if let Some((since, keys)) = told.get(teller)
-        && since.elapsed() < FRESH
-    {
-        return Ok(keys.clone());
+/// A program that tells keys.
+#[derive(Clone, Debug)]
+pub(super) struct Program {
+    pub(super) teller: Teller,
+    /// Where it is looked for.
+    pub(super) path: OsString,
+    /// Beside a run it is not: it may ask somebody in turn, who is at something else.
+    pub(super) may_be_asked: bool,
+}
+
+/// What a program told, and until when that counts.
+type Told = (Instant, std::result::Result<Keys, String>);
+
+impl Program {
+    /// The keys, and as long as they are fresh the same ones again: programs take their time.
+    pub(super) fn keys(&self) -> Result<Keys> {
+        static TOLD: Mutex<Option<HashMap<Teller, Told>>> = Mutex::new(None);
+        if !self.may_be_asked {
+            return Err(Error::Other(
+                "the keys of S3 are told by a program, which is not asked beside a run".to_owned(),
+            ));
+        }
+        let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = told.get_or_insert_default();
+        if let Some((until, answer)) = told.get(&self.teller)
+            && Instant::now() < *until
+        {
+            return answer.clone().map_err(Error::Other);
+        }
+        let answer = ask(&self.teller, &self.path);
+        let holds = answer.as_ref().map_or(FRESH, |(_, rest)| rest.map_or(FRESH, |rest| rest.saturating_sub(MARGIN)));
+        let answer = answer.map(|(keys, _)| keys);
+        let kept = answer.as_ref().map(Keys::clone).map_err(ToString::to_string);
+        told.insert(self.teller.clone(), (Instant::now() + holds.max(LEAST), kept));
+        answer
     }
-    let keys = ask(teller, path)?;
-    told.insert(teller.clone(), (Instant::now(), keys.clone()));
-    Ok(keys)
 }
 
-fn ask(teller: &Teller, path: &OsStr) -> Result<Keys> {
+/// The keys, and for how long they hold where that is told.
+fn ask(teller: &Teller, path: &OsStr) -> Result<(Keys, Option<Duration>)> {
     let (name, mut command) = command(teller, path)?;
     let failed =
         |what: &dyn std::fmt::Display| Error::Other(format!("`{name}`, which is to tell the keys of S3, {what}"));
-    let output =
-        command.stdin(Stdio::null()).output().map_err(|error| failed(&format_args!("can't be started: {error}")))?;
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().map_err(|error| failed(&format_args!("can't be started: {error}")))?;
+    let pid = rustix::process::Pid::from_child(&child);
+    let (sender, answers) = mpsc::channel();
+    thread::spawn(move || sender.send(child.wait_with_output()));
+    let Ok(output) = answers.recv_timeout(PATIENCE) else {
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        return Err(failed(&format_args!("did not answer within {} seconds", PATIENCE.as_secs())));
+    };
+    let output = output.map_err(|error| failed(&error))?;
     if !output.status.success() {
         let words = String::from_utf8_lossy(&output.stderr);
         if matches!(teller, Teller::Aws(_)) && words.contains("Invalid choice") {
@@ -73,13 +114,16 @@ fn ask(teller: &Teller, path: &OsStr) -> Result<Keys> {
     }
     // What it said is not repeated: there is a secret in it.
     let answer: Option<Answer> = serde_json::from_slice(&output.stdout).ok();
-    let Answer { access_key_id, secret_access_key, session_token, .. } =
+    let Answer { access_key_id, secret_access_key, session_token, expiration, .. } =
         answer.filter(|answer| answer.version == 1).ok_or_else(|| failed(&"answered something else"))?;
-    Ok(Keys {
+    let end = expiration.and_then(|end| end.parse::<jiff::Timestamp>().ok());
+    let rest = end.map(|end| Duration::try_from(end.duration_since(jiff::Timestamp::now())).unwrap_or_default());
+    let keys = Keys {
         id: Secret::new(access_key_id),
         secret: Secret::new(secret_access_key),
         token: session_token.map(Secret::new),
-    })
+    };
+    Ok((keys, rest))
 }
 
 /// With how it is called in errors: arguments may be secrets.
@@ -91,9 +135,14 @@ fn command(teller: &Teller, path: &OsStr) -> Result<(String, Command)> {
                 Error::Other("the `credential_process` of the profile for S3 is no command".to_owned())
             })?;
             // Nothing in the project is to stand in for it.
-            let file = if program.contains('/') { Some(PathBuf::from(&program)) } else { find(path, &program) };
+            let file = if program.contains('/') {
+                Some(PathBuf::from(&program)).filter(|file| file.is_absolute())
+            } else {
+                find(path, &program)
+            };
             let file = file.ok_or_else(|| {
-                Error::Other(format!("the program `{program}`, which is to tell the keys of S3, is not on the PATH"))
+                let what = "is neither on the PATH nor an absolute path";
+                Error::Other(format!("the program `{program}`, which is to tell the keys of S3, {what}"))
             })?;
             let mut command = Command::new(file);
             command.args(words);
@@ -135,12 +184,30 @@ mod tests {
     fn a_profiles_program_is_asked_once_in_a_while() {
         let folder = tempfile::tempdir().unwrap();
         let teller = Teller::Process(format!("{} 'a b' secret", program(folder.path(), "tell keys", TELL)));
+        let program = Program { teller, path: OsString::new(), may_be_asked: true };
         for _ in 0..2 {
-            let keys = keys(&teller, OsStr::new("")).unwrap();
+            let keys = program.keys().unwrap();
             assert_eq!((keys.id.reveal(), keys.secret.reveal()), ("a b", "secret"));
             assert!(keys.token.is_none());
         }
         assert_eq!(fs::read_to_string(folder.path().join("tell keys.asked")).unwrap(), "a b\n");
+        let error = Program { may_be_asked: false, ..program }.keys().unwrap_err().to_string();
+        assert!(error.contains("not asked beside a run"), "{error}");
+    }
+
+    #[test]
+    fn keys_count_as_long_as_they_hold() {
+        let folder = tempfile::tempdir().unwrap();
+        let rest = |end: &str| {
+            let text = format!(
+                r#"echo '{{"Version": 1, "AccessKeyId": "A", "SecretAccessKey": "B", "Expiration": "{end}"}}'"#
+            );
+            let teller = Teller::Process(program(folder.path(), "tell", &text));
+            ask(&teller, OsStr::new("")).unwrap().1
+        };
+        assert!(rest("2999-01-01T00:00:00Z").unwrap() > Duration::from_secs(1 << 30));
+        assert_eq!(rest("2001-01-01T00:00:00+00:00"), Some(Duration::ZERO));
+        assert_eq!(rest("some day"), None);
     }
 
     #[test]
@@ -158,7 +225,12 @@ mod tests {
             assert!(error.contains("answered something else") && !error.contains("hush"), "{error}");
         }
         let folders = folder.path().as_os_str();
-        for (line, what) in [("", "no command"), ("nonsense", "not on the PATH"), ("/non/sense", "can't be started")] {
+        for (line, what) in [
+            ("", "no command"),
+            ("nonsense", "on the PATH"),
+            ("./tell", "absolute"),
+            ("/non/sense", "can't be started"),
+        ] {
             let error = ask(&Teller::Process(line.to_owned()), folders).unwrap_err().to_string();
             assert!(error.contains(what), "{error}");
         }

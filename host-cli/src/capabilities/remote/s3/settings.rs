@@ -1,12 +1,12 @@
 //! Where a bucket is and what opens it: options, the environment, git's settings, and the files of the AWS programs.
 
 use std::collections::HashMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::super::secret::{Login, Secret};
 use super::super::{Error, Result};
-use super::program::{self, Teller};
+use super::program::{Program, Teller};
 use super::sign::Keys;
 
 /// Git's setting for the server, such as `https://minio.example.org:9000`.
@@ -23,7 +23,24 @@ pub(super) struct Settings {
     pub(super) endpoint: Option<String>,
     pub(super) region: String,
     /// None for what everybody may read.
-    pub(super) keys: Option<Keys>,
+    pub(super) keys: Option<Opener>,
+}
+
+/// What opens buckets.
+#[derive(Clone, Debug)]
+pub(super) enum Opener {
+    Keys(Keys),
+    /// Keys that a program tells, and others once these end.
+    Program(Program),
+}
+
+impl Opener {
+    pub(super) fn keys(&self) -> Result<Keys> {
+        match self {
+            Self::Keys(keys) => Ok(keys.clone()),
+            Self::Program(program) => program.keys(),
+        }
+    }
 }
 
 /// Where settings are looked for.
@@ -31,6 +48,8 @@ pub(super) struct Sources<'s> {
     pub(super) login: &'s Login,
     pub(super) environment: &'s dyn Fn(&str) -> Option<OsString>,
     pub(super) git: &'s dyn Fn(&str) -> Option<String>,
+    /// Whether other programs may be asked.
+    pub(super) programs: bool,
     /// What was kept for an endpoint. None where keys are not asked for.
     pub(super) known: Option<&'s Known<'s>>,
 }
@@ -63,56 +82,65 @@ impl Settings {
             return Err(Error::Other(format!("`{}` is no region of S3", region.escape_debug())));
         }
         let keys = match sources.known {
-            Some(known) => {
-                let path = (sources.environment)("PATH").unwrap_or_default();
-                keys(sources.login, &variable, &|| known(endpoint.as_deref()), &profile, &path)?
-            }
+            Some(known) => opener(sources, &variable, &|| known(endpoint.as_deref()), &profile)?,
             None => None,
         };
         Ok(Self { endpoint, region, keys })
     }
 }
 
-fn keys(
-    login: &Login,
+/// In the order of AWS's programs, save that its two files are one here.
+fn opener(
+    sources: &Sources<'_>,
     variable: &dyn Fn(&str) -> Option<String>,
     known: &dyn Fn() -> Result<Option<Login>>,
     profile: &Profile,
-    path: &OsStr,
-) -> Result<Option<Keys>> {
-    let keys = |id: String, secret: String, token: Option<String>| Keys {
-        id: Secret::new(id),
-        secret: Secret::new(secret),
-        token: token.map(Secret::new),
+) -> Result<Option<Opener>> {
+    let keys = |id: Secret, secret: Secret, token: Option<String>| {
+        Ok(Some(Opener::Keys(Keys { id, secret, token: token.map(Secret::new) })))
     };
-    match (&login.user, &login.password) {
-        (Some(id), Some(secret)) => {
-            return Ok(Some(Keys { id: id.clone(), secret: secret.clone(), token: None }));
-        }
+    match (&sources.login.user, &sources.login.password) {
+        (Some(id), Some(secret)) => return keys(id.clone(), secret.clone(), None),
         (None, None) => {}
         _ => return Err(Error::Other("a key of S3 has two parts, and one of them was not given".to_owned())),
     }
     if let (Some(id), Some(secret)) = (variable("AWS_ACCESS_KEY_ID"), variable("AWS_SECRET_ACCESS_KEY")) {
-        return Ok(Some(keys(id, secret, variable("AWS_SESSION_TOKEN"))));
+        return keys(Secret::new(id), Secret::new(secret), variable("AWS_SESSION_TOKEN"));
     }
     if let Some(Login { user: Some(id), password: Some(secret) }) = known()? {
-        return Ok(Some(Keys { id, secret, token: None }));
+        return keys(id, secret, None);
     }
-    let ask = |teller: Teller| program::keys(&teller, path).map(Some);
-    // In the order of AWS's programs.
-    if ["role_arn", "sso_session", "sso_start_url"].iter().any(|way| profile.get(way).is_some()) {
+    let program = |teller: Teller| {
+        let path = (sources.environment)("PATH").unwrap_or_default();
+        Program { teller, path, may_be_asked: sources.programs }
+    };
+    // The first answer is waited for here, so that a failure is told of the keys and not of what they were to open.
+    let ask = |teller: Teller| {
+        let program = program(teller);
+        program.keys().map(|_| Some(Opener::Program(program)))
+    };
+    if profile.get("role_arn").is_some() {
         return ask(Teller::Aws(Some(profile.name.clone())));
     }
-    let of_profile = |name: &str| profile.get(name);
-    if let (Some(id), Some(secret)) = (of_profile("aws_access_key_id"), of_profile("aws_secret_access_key")) {
-        return Ok(Some(keys(id, secret, of_profile("aws_session_token"))));
+    let is_set = |name: &&str| variable(name).is_some();
+    // What runs somewhere may have a role there that opens nothing, and read what everybody may.
+    let of_this_place = || ask(Teller::Aws(None)).unwrap_or_default();
+    if is_set(&"AWS_WEB_IDENTITY_TOKEN_FILE")
+        && let Some(opener) = of_this_place()
+    {
+        return Ok(Some(opener));
+    }
+    if ["sso_session", "sso_start_url"].iter().any(|way| profile.get(way).is_some()) {
+        return ask(Teller::Aws(Some(profile.name.clone())));
+    }
+    if let (Some(id), Some(secret)) = (profile.get("aws_access_key_id"), profile.get("aws_secret_access_key")) {
+        return keys(Secret::new(id), Secret::new(secret), profile.get("aws_session_token"));
     }
     if let Some(line) = profile.get("credential_process") {
         return ask(Teller::Process(line));
     }
-    let given =
-        ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_WEB_IDENTITY_TOKEN_FILE"];
-    if given.iter().any(|name| variable(name).is_some()) { ask(Teller::Aws(None)) } else { Ok(None) }
+    let of_containers = ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"];
+    Ok(if of_containers.iter().any(is_set) { of_this_place() } else { None })
 }
 
 /// A part of `~/.aws/config` and `~/.aws/credentials`.
@@ -213,7 +241,8 @@ mod tests {
         let environment =
             |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value));
         let git = |name: &str| git.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-        Settings::find(&Sources { login, environment: &environment, git: &git, known: Some(known) })
+        let sources = Sources { login, environment: &environment, git: &git, programs: true, known: Some(known) };
+        Settings::find(&sources)
     }
 
     fn home() -> tempfile::TempDir {
@@ -232,7 +261,7 @@ mod tests {
     }
 
     fn ids(settings: &Settings) -> (String, String, Option<String>) {
-        let keys = settings.keys.clone().unwrap();
+        let keys = settings.keys.as_ref().unwrap().keys().unwrap();
         let token = keys.token.map(|token| token.reveal().to_owned());
         (keys.id.reveal().to_owned(), keys.secret.reveal().to_owned(), token)
     }
@@ -252,7 +281,7 @@ mod tests {
         let other = found(&Login::default(), &[home, ("AWS_PROFILE", "sso")], &[]).unwrap_err().to_string();
         assert!(other.contains("the keys of the profile `sso` are known to AWS's own program"), "{other}");
         let container = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://localhost/x");
-        assert!(found(&Login::default(), &[container], &[]).unwrap_err().to_string().contains("this computer"));
+        assert!(found(&Login::default(), &[container], &[]).unwrap().keys.is_none(), "what everybody may read is left");
         // Keys that are written down count more.
         assert_eq!(ids(&found(&Login::default(), &[home, container], &[]).unwrap()).0, "A");
     }

@@ -154,6 +154,7 @@ impl Site {
             folder: &self.root,
             downloads: &self.root,
             store: None,
+            asks_nobody: false,
             tell: &|_, _| (),
         };
         act(&Remote::new(), &outset)

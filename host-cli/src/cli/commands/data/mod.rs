@@ -164,7 +164,10 @@ fn look(ui: &mut Ui<'_>, root: &Path, args: &LookArgs) -> Result<()> {
             let _ = rustix::process::kill_current_process_group(rustix::process::Signal::KILL);
         });
     }
-    with_servers(root, ui, false, |_, tracker| Ok(tracker.look_at_servers()?))
+    with_servers(root, ui, false, |_, tracker| {
+        tracker.ask_nobody();
+        Ok(tracker.look_at_servers()?)
+    })
 }
 
 /// Everything on this computer, and the servers that the project's data came from, unless `offline`.
