@@ -1,8 +1,10 @@
 //! The command line as people type it. Doc comments are the help.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use clap::{ColorChoice, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use super::commands::archive::ArchiveArgs;
 use super::commands::completions::CompletionsArgs;
@@ -44,6 +46,28 @@ pub(crate) struct Args {
     pub(crate) command: Command,
 }
 
+impl Args {
+    /// Understands a command line. What the other commands take is put together only where the answer may tell of it: that costs
+    /// as much time as many a command.
+    pub(crate) fn read(line: &[impl AsRef<OsStr>]) -> clap::error::Result<Self> {
+        let read = |mut command: clap::Command| {
+            let mut matches = command.try_get_matches_from_mut(line.iter().map(AsRef::as_ref))?;
+            Self::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+        };
+        match read(Self::command()) {
+            Err(answer) if answer.kind() != ErrorKind::DisplayVersion => read(Self::whole()),
+            other => other,
+        }
+    }
+
+    /// With all that is told of the commands.
+    pub(crate) fn whole() -> clap::Command {
+        let mut command = Self::command();
+        command.build();
+        command
+    }
+}
+
 /// What each command takes.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct Global {
@@ -62,6 +86,7 @@ pub(crate) struct Global {
 }
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum Command {
     Init(InitArgs),
     Data(DataArgs),
@@ -104,18 +129,15 @@ Examples:
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-    use clap::error::ErrorKind;
-
     use super::*;
 
     fn refused(line: &[&str]) -> clap::Error {
-        Args::try_parse_from(line).expect_err("the command line is wrong")
+        Args::read(line).expect_err("the command line is wrong")
     }
 
     #[test]
     fn clap_finds_no_fault_in_the_definitions() {
-        Args::command().debug_assert();
+        Args::whole().debug_assert();
     }
 
     #[test]
@@ -126,9 +148,19 @@ mod tests {
     }
 
     #[test]
+    fn the_help_of_a_group_tells_of_its_commands() {
+        for (line, words) in
+            [(&["au", "--help"][..], "Compare parameters"), (&["au", "data", "--help"], "Read all data")]
+        {
+            let help = refused(line).to_string();
+            assert!(help.contains(words), "{help}");
+        }
+    }
+
+    #[test]
     fn global_options_stand_before_or_after_the_command() {
         for line in [["au", "-C", "there", "metrics"], ["au", "metrics", "-C", "there"]] {
-            let args = Args::try_parse_from(line).expect("the command line is right");
+            let args = Args::read(&line).expect("the command line is right");
             assert_eq!(args.global.directory, Some("there".into()));
         }
     }
@@ -142,12 +174,12 @@ mod tests {
     #[test]
     fn each_command_has_examples_and_states_its_exit_status() {
         fn check(command: &mut clap::Command) {
-            // Before the help is made: that adds clap's own command `help`.
-            command.get_subcommands_mut().for_each(check);
+            // `help` is clap's own.
+            command.get_subcommands_mut().filter(|command| command.get_name() != "help").for_each(check);
             let help = command.render_long_help().to_string();
             assert!(help.contains("Examples:") && help.contains(EXIT_STATUS), "{help}");
         }
-        check(&mut Args::command());
+        check(&mut Args::whole());
     }
 
     #[test]
@@ -162,9 +194,9 @@ mod tests {
     #[test]
     fn the_commands_other_names_are_understood() {
         for line in [["au", "data", "list"], ["au", "data", "ls"]] {
-            assert!(Args::try_parse_from(line).is_ok());
+            assert!(Args::read(&line).is_ok());
         }
-        assert!(Args::try_parse_from(["au", "data", "remove", "a"]).is_ok());
+        assert!(Args::read(&["au", "data", "remove", "a"]).is_ok());
         assert!(refused(&["au", "data", "statsu"]).to_string().contains("'status'"));
     }
 }

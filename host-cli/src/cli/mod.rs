@@ -8,11 +8,11 @@ mod ui;
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::ContextValue;
 
 use self::args::Args;
 use self::ui::Ui;
+use crate::capabilities::git::references;
 use crate::capabilities::remote;
 use crate::{Failure, FailureKind};
 
@@ -23,10 +23,10 @@ const USAGE: u8 = 2;
 
 /// All endings of the program: success; a reader that has seen enough, which is no failure; any other error, told once.
 pub fn main() -> ExitCode {
-    // Who is interrupted leaves no lock of git's behind, as git doesn't.
-    gix::tempfile::signal::setup(gix::tempfile::signal::handler::Mode::default());
+    references::clear_locks_when_interrupted();
     let (mut out, mut err) = (BufWriter::new(io::stdout()), io::stderr());
-    let args = match Args::try_parse() {
+    let line: Vec<_> = std::env::args_os().collect();
+    let args = match Args::read(&line) {
         Ok(args) => args,
         Err(answer) => return explain(&without_secrets(answer), &mut out, &mut err),
     };
@@ -109,7 +109,7 @@ mod tests {
             &["au", "init", "https://user:hunter2@example.org/a?sig=hunter2"],
             &["au", "--color=https://user:hunter2@example.org/a?sig=hunter2", "init"],
         ] {
-            let answer = Args::try_parse_from(line).map(|_| ()).expect_err("no command takes it");
+            let answer = Args::read(line).map(|_| ()).expect_err("no command takes it");
             let text = without_secrets(answer).to_string();
             assert!(text.contains("https://example.org/a") && !text.contains("hunter2"), "{text}");
         }

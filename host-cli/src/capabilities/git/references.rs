@@ -11,6 +11,8 @@ use std::io::{self, Read, Write};
 use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+#[cfg(feature = "cli")]
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use gix::ObjectId;
@@ -26,6 +28,24 @@ use crate::capabilities::{Error, Result, settled};
 
 /// How long to wait for somebody else's lock. A lock left behind by a crash is the user's to remove, as with git.
 const PATIENCE: Fail = Fail::AfterDurationWithBackoff(Duration::from_secs(5));
+
+#[cfg(feature = "cli")]
+static CLEARS_LOCKS: AtomicBool = AtomicBool::new(false);
+
+/// Whoever is interrupted leaves no lock behind from now on, as git doesn't. For a program of our own: in a script's process signals
+/// are the script's.
+#[cfg(feature = "cli")]
+pub(crate) fn clear_locks_when_interrupted() {
+    CLEARS_LOCKS.store(true, Ordering::Relaxed);
+}
+
+/// With the first lock: most commands take none.
+#[cfg(feature = "cli")]
+fn heed_interruptions() {
+    if CLEARS_LOCKS.load(Ordering::Relaxed) {
+        gix::tempfile::signal::setup(gix::tempfile::signal::handler::Mode::default());
+    }
+}
 
 /// The references whose full name begins with `prefix` and sorts after `after`, at most `limit` of them.
 pub(crate) fn list(
@@ -302,6 +322,8 @@ impl Change<'_> {
     /// Git's own protocol, for what others change as well.
     fn exchange(&self, branch: Option<&BString>, boundary: &Path, durable: bool) -> Result<()> {
         let missing = sharing::missing_folders(self.path.parent().unwrap_or(boundary));
+        #[cfg(feature = "cli")]
+        heed_interruptions();
         let mut lock = gix::lock::File::acquire_to_update_resource(self.path, PATIENCE, Some(boundary.to_owned()), 0)
             .map_err(|error| lost_or_failed(self.full, self.path, &error))?;
         share_all(missing.into_iter().rev());

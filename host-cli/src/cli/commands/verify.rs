@@ -174,13 +174,11 @@ fn show(out: &mut dyn Write, finding: &Finding) -> io::Result<()> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
-    use clap::Parser;
-
     use super::*;
     use crate::cli::args::{Args, Command};
 
     fn args(line: &[&str]) -> VerifyArgs {
-        match Args::try_parse_from([&["au", "verify"], line].concat()).unwrap().command {
+        match Args::read(&[&["au", "verify"], line].concat()).unwrap().command {
             Command::Verify(args) => args,
             _ => unreachable!(),
         }

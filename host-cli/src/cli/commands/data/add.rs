@@ -218,7 +218,7 @@ mod tests {
     }
 
     fn refused(line: &[&str]) -> String {
-        Args::try_parse_from([&["au", "data", "add"], line].concat()).unwrap_err().to_string()
+        Args::read(&[&["au", "data", "add"], line].concat()).unwrap_err().to_string()
     }
 
     #[test]

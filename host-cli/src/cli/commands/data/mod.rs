@@ -57,6 +57,7 @@ pub(crate) struct DataArgs {
 }
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum DataCommand {
     Add(AddArgs),
     #[command(visible_alias = "list")]

@@ -66,7 +66,6 @@ fn show(out: &mut dyn Write, rows: &[Dataset], hard: bool) -> io::Result<()> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
-    use clap::Parser;
     use serde_json::json;
 
     use super::*;
@@ -104,7 +103,7 @@ mod tests {
 
     #[test]
     fn files_are_left_or_deleted_and_not_both() {
-        let refused = |line: &[&str]| Args::try_parse_from([&["au", "data"], line].concat()).unwrap_err().to_string();
+        let refused = |line: &[&str]| Args::read(&[&["au", "data"], line].concat()).unwrap_err().to_string();
         assert!(refused(&["rm", "a", "--soft-delete", "--hard-delete"]).contains("cannot be used with"));
         assert!(refused(&["remove"]).contains("<NAME>..."));
     }
