@@ -18,6 +18,9 @@ use crate::capabilities::{Error, Result};
 
 /// From how many files on one sync of the whole file system is less than a sync of each.
 const FEW: usize = 16;
+/// How long after a content got its name the name is on stable storage, whether or not who gave it has synced it. Journals are written
+/// every few seconds, and seldom let wait for more than five minutes.
+const SETTLED: Duration = Duration::from_secs(15 * 60);
 /// When to put what there is in its place, so that no more than this has to be remembered.
 const MANY: usize = 1 << 16;
 
@@ -33,6 +36,8 @@ pub(in crate::capabilities) struct Batch<'s> {
     folder: OwnedFd,
     contents: Mutex<Contents>,
     streams: AtomicU64,
+    /// [`SETTLED`], but in tests.
+    settled: Duration,
     /// Nothing is cleared while what is there already is relied on.
     _adding: Option<File>,
 }
@@ -69,6 +74,7 @@ impl<'s> Batch<'s> {
             folder: folder.into(),
             contents: Mutex::default(),
             streams: AtomicU64::new(0),
+            settled: SETTLED,
             _adding: adding,
         })
     }
@@ -89,7 +95,10 @@ impl<'s> Batch<'s> {
             FileType::from_raw_mode(found.st_mode) == FileType::RegularFile && u64::try_from(found.st_size) == Ok(size);
         if whole {
             self.renew(hash, &found);
-            self.contents().there.insert(*hash);
+            let named = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(found.st_ctime).unwrap_or_default());
+            if named.elapsed().map_or(true, |since| since < self.settled) {
+                self.contents().there.insert(*hash);
+            }
         }
         Ok(whole)
     }
@@ -279,4 +288,25 @@ pub(in crate::capabilities) fn clone_file(to: &File, from: &File) -> bool {
 #[cfg(not(target_os = "linux"))]
 pub(in crate::capabilities) fn clone_file(_: &File, _: &File) -> bool {
     false
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+    use crate::capabilities::store::parse_digest;
+
+    #[test]
+    fn what_got_its_name_long_ago_is_not_synced_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::new(folder.path().join("store"));
+        let hash = parse_digest(&store.add(&mut "one".as_bytes()).unwrap().digest).unwrap();
+        let mut batch = Batch::new(&store).unwrap();
+        assert!(batch.has(&hash, 3).unwrap() && batch.contents().len() == 1);
+        batch.contents().there.clear();
+        batch.settled = Duration::ZERO;
+        assert!(batch.has(&hash, 3).unwrap() && batch.contents().len() == 0);
+        assert!(!batch.has(&hash, 4).unwrap(), "a power cut tore it");
+        batch.finish().unwrap();
+    }
 }
