@@ -79,6 +79,9 @@ pub fn choose(selector: &str, candidates: &[Candidate<'_>], note: &mut dyn FnMut
 pub fn unknown(term: &str) -> Failure {
     let failure = Failure::new(FailureKind::UnknownExperiment, format!("No experiment matches `{term}`"))
         .hint("Run `au metrics` to list the recorded experiments");
+    if term.contains(['<', '>', '=']) {
+        return failure.hint("A condition is given by `--where`, in Python by `where=`");
+    }
     let hexadecimal = !term.is_empty() && term.bytes().all(|byte| byte.is_ascii_hexdigit());
     if hexadecimal && term.len() < SHORTEST_PREFIX {
         return failure.hint(format!("Give at least {SHORTEST_PREFIX} characters of an id"));

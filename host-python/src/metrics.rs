@@ -1,7 +1,7 @@
 //! Numbers to log: what Python and its libraries take for one.
 
 use aurum_host::{Measurement, Number};
-use pyo3::exceptions::{PyException, PyOverflowError, PyTypeError};
+use pyo3::exceptions::{PyException, PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFloat, PyInt, PyString};
 
@@ -162,23 +162,39 @@ fn measure(name: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<Measur
 /// The one number that a value stands for, as exact as it is: `__index__` before `__float__`, or 2**53 + 1 would not survive.
 /// Arrays are asked for their only item.
 fn number(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Number> {
+    let py = value.py();
+    let plain = |value: &Bound<'_, PyAny>| {
+        plain(value).map_err(|error| {
+            if !error.is_instance_of::<PyValueError>(py) {
+                return error;
+            }
+            let message = format!("The metric `{name}` is an integer of more digits than Python writes");
+            let failure =
+                invalid_value(py, message, "Log its logarithm, or raise the limit: `sys.set_int_max_str_digits`");
+            failure.set_cause(py, Some(error));
+            failure
+        })
+    };
     if let Some(number) = plain(value)? {
         return Ok(number);
     }
-    let mut cause = None;
+    let (mut single, mut cause) = (value.clone(), None);
     if let Some(item) = value.getattr_opt("item")? {
         match item.call0() {
             Ok(item) => {
                 if let Some(number) = plain(&item)? {
                     return Ok(number);
                 }
+                single = item;
             }
-            Err(error) => cause = Some(unless_fatal(value.py(), error)?),
+            Err(error) => cause = Some(unless_fatal(py, error)?),
         }
-    } else if value.hasattr("__float__")? {
-        match value.extract::<f64>() {
+    }
+    // Some scalars of numpy's are their own item.
+    if cause.is_none() && single.hasattr("__float__")? {
+        match single.extract::<f64>() {
             Ok(float) => return Ok(Number::Float(float)),
-            Err(error) => cause = Some(unless_fatal(value.py(), error)?),
+            Err(error) => cause = Some(unless_fatal(py, error)?),
         }
     }
     let message = format!("The metric `{name}` takes one number, not {}", kind(value));

@@ -73,7 +73,8 @@ pub(crate) fn multiprocessing_parent(py: Python<'_>) -> Option<u32> {
 
 /// Whether tracking is switched off.
 pub(crate) fn is_disabled(py: Python<'_>) -> bool {
-    std::env::var_os("AURUM_MODE").is_some_and(|mode| mode == "disabled") || has_flag(py, "--no-tracking")
+    std::env::var_os("AURUM_MODE").is_some_and(|mode| mode.eq_ignore_ascii_case("disabled"))
+        || has_flag(py, "--no-tracking")
 }
 
 /// The rank of a process of a distributed training that leaves recording to the first one.

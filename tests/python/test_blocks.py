@@ -203,6 +203,35 @@ for step in steps():
     assert {name: row["status"] for name, row in by_name(env).items()} == {"task": "interrupted", "generator": "finished"}
 
 
+def test_functions_of_all_kinds_are_runs_but_generators(env: AuEnv) -> None:
+    env.script(
+        """
+import functools
+
+def train(rate):
+    au.log(rate=rate)
+
+au.run(functools.partial(train, 0.5))()
+
+def generator():
+    yield 1
+
+async def others():
+    yield 1
+
+for function in (generator, others):
+    try:
+        au.run(function)
+    except au.InvalidValueError as error:
+        print(error)
+"""
+    )
+    out = env.python("src/experiment.py").ok().stdout.splitlines()
+    assert out[0] == "`generator` is a generator, which can be no run" and out[1].startswith("hint: ") and len(out) == 4
+    [row] = env.rows()
+    assert row["metrics"] == {"rate": 0.5}
+
+
 def test_a_child_that_is_forked_in_a_block_takes_part_in_it(env: AuEnv) -> None:
     env.script(
         """

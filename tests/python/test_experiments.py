@@ -79,6 +79,7 @@ refused(KeyError, lambda: one.history("los"), "has the metrics accuracy, huge, l
 refused(KeyError, lambda: one.model("other"), "has the models model")
 refused(KeyError, lambda: one.artifact("x"), "has the artifacts table.csv")
 refused(au.UnknownExperimentError, lambda: au.experiment("nobody"))
+refused(au.UnknownExperimentError, lambda: au.experiments("loss > 0"), "No experiment matches `loss > 0`", "`where=`")
 refused(au.AmbiguousExperimentError, lambda: au.experiment("@,@~1"))
 refused(au.AurumError, lambda: au.experiments(where="loss >"))
 """,

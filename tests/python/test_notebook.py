@@ -74,6 +74,46 @@ def test_what_cells_print_is_in_the_log_of_the_run_that_spans_them(env: AuEnv) -
     assert env.rows()[0]["script"] is None
 
 
+BESIDE = """
+import asyncio
+import aurum as au
+
+async def train(number):
+    with au.run(f"task {number}"):
+        for step in range(3):
+            await asyncio.sleep(0.01)
+            au.log(number=number)
+            print("printed by", number)
+
+@au.run
+async def later(number):
+    await asyncio.sleep(0.01)
+    au.log(number=number)
+
+await asyncio.gather(train(1), train(2), train(3), later(4), later(5))
+"""
+
+
+def test_tasks_of_a_cell_that_run_beside_each_other_have_runs_of_their_own(env: AuEnv) -> None:
+    alone = "with au.run('cell'):\n    await asyncio.gather(*[asyncio.sleep(0) for _ in range(2)])\n    au.log(number=9)"
+    execute(env, code("import aurum", BESIDE, alone))
+    records = [env.record(tag) for tag in env.tags()]
+    found = sorted((record["name"], record["metrics"]["number"]["min"], record["metrics"]["number"]["max"]) for record in records)
+    assert found == [("cell", 9, 9), ("later", 4, 4), ("later", 5, 5), ("task 1", 1, 1), ("task 2", 2, 2), ("task 3", 3, 3)]
+    for record in records:
+        if record["name"].startswith("task"):
+            assert env.log(f"au/{record['id']}") == "\n".join([f"printed by {record['name'][-1]}"] * 3)
+
+
+def test_the_traceback_of_a_cell_is_in_the_log_of_the_run_that_goes_on(env: AuEnv) -> None:
+    cells = code("import aurum as au\nau.log(a=1)", "def broken():\n    raise ValueError('oops')\nbroken()", "au.end_experiment()", "1 / 0")
+    cells["cells"][1]["metadata"] = cells["cells"][3]["metadata"] = {"tags": ["raises-exception"]}
+    execute(env, cells)
+    log = env.log(env.tags()[0])
+    assert log.startswith("Traceback (most recent call last):\n") and log.endswith("ValueError: oops")
+    assert "in broken" in log and "IPython" not in log and "ZeroDivision" not in log
+
+
 def test_a_kernel_that_is_shut_down_saves_its_run(env: AuEnv) -> None:
     execute(env, code("import aurum as au\nau.log(a=1)"))
     assert [row["status"] for row in env.rows()] in (["finished"], ["killed"], ["lost"])

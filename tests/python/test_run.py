@@ -202,14 +202,16 @@ def test_numbers_are_kept_truthfully(env: AuEnv) -> None:
         "import numpy as np\n"
         "au.parameters(big=2**70, small=5e-324, inf=float('inf'), text='é', nested={'a': [1, 2.5, None]})\n"
         "au.register_metric(nan=float('nan'), inf=float('-inf'), exact=2**53 + 1, huge=2**70, np32=np.float32(0.5), flag=True)\n"
+        "au.register_metric(long=np.longdouble(0.5))\n"
+        "try:\n    au.log(endless=10**5000)\nexcept au.InvalidValueError as error:\n    print(error)\n"
     )
-    env.python("src/experiment.py").ok()
+    assert "The metric `endless` is an integer of more digits" in env.python("src/experiment.py").ok().stdout
     [tag] = env.tags()
     record = env.record(tag)
     values = {name: parameter["value"] for name, parameter in record["parameters"].items()}
     assert values == {"big": 2**70, "small": 5e-324, "inf": {"$float": "Infinity"}, "text": "é", "nested": {"a": [1, 2.5, None]}}
     last = {name: metric["last"] for name, metric in record["metrics"].items()}
-    assert last == {"nan": "NaN", "inf": "-Infinity", "exact": 2**53 + 1, "huge": 2**70, "np32": 0.5, "flag": 1}
+    assert last == {"nan": "NaN", "inf": "-Infinity", "exact": 2**53 + 1, "huge": 2**70, "np32": 0.5, "flag": 1, "long": 0.5}
 
 
 def test_models_come_from_the_newest_finished_run_of_the_script(env: AuEnv) -> None:

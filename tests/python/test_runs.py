@@ -139,7 +139,7 @@ def test_ctrl_c_in_a_block(env: AuEnv) -> None:
 
 def test_where_nothing_is_recorded_blocks_run_all_the_same(env: AuEnv) -> None:
     env.script("with au.run('x') as run:\n    print(run.id, run)\n")
-    out = env.run(sys.executable, "src/experiment.py", env={"AURUM_MODE": "disabled"}).ok()
+    out = env.run(sys.executable, "src/experiment.py", env={"AURUM_MODE": "Disabled"}).ok()
     assert (out.stdout, out.stderr) == ("None <Run not recorded 'x'>\n", "")
     assert env.rows() == []
 
@@ -155,6 +155,7 @@ figure, axes = pyplot.subplots()
 axes.plot([1, 2, 3])
 au.log_figure(figure)
 au.log_figure(figure, "curves.svg", bbox_inches="tight")
+au.log_figure(axes, __import__("pathlib").Path("axes.png"))
 for wrong in (lambda: au.log_figure("x.png"), lambda: au.log_figure(figure, "curves")):
     try:
         wrong()
@@ -162,7 +163,7 @@ for wrong in (lambda: au.log_figure("x.png"), lambda: au.log_figure(figure, "cur
         print(str(error).splitlines()[0])
 au.end_experiment()
 one = au.experiment()
-assert one.artifacts == ["curves.svg", "figure.png"]
+assert one.artifacts == ["axes.png", "curves.svg", "figure.png"]
 assert one.artifact("figure.png").startswith(b"\\x89PNG") and b"<svg" in one.artifact("curves.svg")
 """
     )

@@ -3,6 +3,7 @@
 import sys
 
 from . import _aurum
+from ._streams import is_in_cell
 from ._threads import is_main
 
 
@@ -26,6 +27,7 @@ def run(name=None, *, tags=None, group=None, resume=None):
 
     Raises:
         AurumError: At the block's beginning, if the name, a tag or the group can't be one.
+        InvalidValueError: If the function is a generator.
 
     Example:
         >>> for rate in (0.1, 0.01):
@@ -73,9 +75,15 @@ class Run:
 
     def __call__(self, function):
         from functools import wraps
-        from inspect import iscoroutinefunction
+        from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 
-        name = self.name or function.__name__
+        name = self.name or getattr(function, "__name__", None)
+        if isgeneratorfunction(function) or isasyncgenfunction(function):
+            from ._errors import InvalidValueError
+
+            # Between its values it is not known whose the calls are.
+            hint = "Use `with aurum.run():` where the values are consumed"
+            raise InvalidValueError(f"`{name}` is a generator, which can be no run\nhint: {hint}")
         if iscoroutinefunction(function):
 
             @wraps(function)
@@ -116,16 +124,16 @@ def _is_shared():
     if not is_main():
         return False
     asyncio = sys.modules.get("asyncio")
-    # What notebooks run is a task of theirs, one after the other.
-    return asyncio is None or asyncio._get_running_loop() is None or "ipykernel" in sys.modules
+    # What notebooks run is a task of theirs, one cell after the other.
+    return asyncio is None or asyncio._get_running_loop() is None or is_in_cell()
 
 
 def log_figure(figure, name="figure.png", **options):
     """Keep a picture of a figure with the experiment.
 
     Args:
-        figure: Whatever has a `savefig(file, format=...)`, as figures of matplotlib have.
-        name: What it is called; its suffix is the format: `.png`, `.svg`, `.pdf`.
+        figure: Whatever has a `savefig(file, format=...)`, as figures of matplotlib have, or a `figure` that has one, as its axes have.
+        name: What it is called, a path too; its suffix is the format: `.png`, `.svg`, `.pdf`.
         options: What else `savefig` takes, such as `dpi=200`.
 
     Raises:
@@ -136,10 +144,12 @@ def log_figure(figure, name="figure.png", **options):
         >>> aurum.log_figure(figure, "losses.svg")
     """
     from io import BytesIO
+    from os import fspath
 
     from ._errors import InvalidValueError
 
-    save = getattr(figure, "savefig", None)
+    name = fspath(name)
+    save = getattr(figure, "savefig", None) or getattr(getattr(figure, "figure", None), "savefig", None)
     if not callable(save):
         kind = type(figure).__name__
         raise InvalidValueError(f"A figure is kept as a picture, and `{kind}` has no `savefig`\nhint: Give a figure of matplotlib")

@@ -7,13 +7,13 @@ replaced. What goes past it, such as the output of other programs, is not seen: 
 import os
 import sys
 
-from ._aurum import output
+from ._aurum import output, run_id
 
 _watched: list = []
 #: Whether a write is a question, and whether it came through to us.
 _asking = _came_through = False
-#: The notebook that says when a cell begins.
-_notebook = None
+#: The notebook that says when a cell begins and ends, and the task that runs its cells.
+_notebook = _cell = None
 
 
 def install(*_):
@@ -54,15 +54,54 @@ def _watch_cells():
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None and _notebook is None else None
     if shell is not None:
-        shell.events.register("pre_run_cell", install)
+        shell.events.register("pre_run_cell", _begin_cell)
+        shell.events.register("post_run_cell", _end_cell)
         _notebook = shell
+        _note_task()
+
+
+def _begin_cell(*_):
+    _note_task()
+    install()
+
+
+def _end_cell(result=None, *_):
+    """What ends a cell of a notebook is shown by it, past the streams."""
+    error = getattr(result, "error_in_exec", None)
+    if not isinstance(error, Exception) or "ipykernel" not in sys.modules or run_id() is None:
+        return
+    from traceback import format_exception
+
+    trace = error.__traceback__
+    while trace is not None and "IPython" in trace.tb_frame.f_code.co_filename:
+        trace = trace.tb_next
+    output(2, "".join(format_exception(type(error), error, trace)))
+
+
+def _note_task():
+    global _cell
+    _cell = _task()
+
+
+def _task():
+    asyncio = sys.modules.get("asyncio")
+    try:
+        return asyncio and asyncio.current_task()
+    except RuntimeError:
+        return None
+
+
+def is_in_cell():
+    """Whether this is a notebook's cell itself, and no task that the cell has begun, which may run beside others."""
+    return _notebook is not None and "ipykernel" in sys.modules and _task() is _cell
 
 
 def restore():
     """Give the streams back their own `write`."""
     global _notebook
     if _notebook is not None:
-        _notebook.events.unregister("pre_run_cell", install)
+        _notebook.events.unregister("pre_run_cell", _begin_cell)
+        _notebook.events.unregister("post_run_cell", _end_cell)
         _notebook = None
     while _watched:
         stream, write = _watched.pop()
