@@ -3,7 +3,6 @@ was kept is damaged, and once things are well `au recover` saves what there is t
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys

@@ -105,6 +105,14 @@ def test_tasks_of_a_cell_that_run_beside_each_other_have_runs_of_their_own(env: 
             assert env.log(f"au/{record['id']}") == "\n".join([f"printed by {record['name'][-1]}"] * 3)
 
 
+def test_threads_of_a_block_are_in_it_though_the_project_was_found_late(env: AuEnv) -> None:
+    late = f"import os\nos.chdir('/')\nimport aurum as au\nos.chdir({str(env.project)!r})"
+    block = "import threading\nwith au.run('late'):\n    thread = threading.Thread(target=lambda: au.log(n=1))\n    thread.start()\n    thread.join()"
+    execute(env, code(late, block))
+    [record] = [env.record(tag) for tag in env.tags()]
+    assert record["name"] == "late" and record["metrics"]["n"]["last"] == 1
+
+
 def test_the_traceback_of_a_cell_is_in_the_log_of_the_run_that_goes_on(env: AuEnv) -> None:
     cells = code("import aurum as au\nau.log(a=1)", "def broken():\n    raise ValueError('oops')\nbroken()", "au.end_experiment()", "1 / 0")
     cells["cells"][1]["metadata"] = cells["cells"][3]["metadata"] = {"tags": ["raises-exception"]}

@@ -92,8 +92,9 @@ def _task():
 
 
 def is_in_cell():
-    """Whether this is a notebook's cell itself, and no task that the cell has begun, which may run beside others."""
-    return _notebook is not None and "ipykernel" in sys.modules and _task() is _cell
+    """Whether this is a notebook's cell itself, and no task that the cell has begun, which may run beside others. Where cells are not watched,
+    as when there was no project yet, they are told from nothing."""
+    return "ipykernel" in sys.modules and (_notebook is None or _task() is _cell)
 
 
 def restore():

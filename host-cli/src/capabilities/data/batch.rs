@@ -95,8 +95,7 @@ impl<'s> Batch<'s> {
             FileType::from_raw_mode(found.st_mode) == FileType::RegularFile && u64::try_from(found.st_size) == Ok(size);
         if whole {
             self.renew(hash, &found);
-            let named = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(found.st_ctime).unwrap_or_default());
-            if named.elapsed().map_or(true, |since| since < self.settled) {
+            if moment(found.st_ctime).elapsed().map_or(true, |since| since < self.settled) {
                 self.contents().there.insert(*hash);
             }
         }
@@ -105,8 +104,7 @@ impl<'s> Batch<'s> {
 
     /// Nobody is to clear what is about to be named.
     fn renew(&self, hash: &Hash, found: &Stat) {
-        let seconds = u64::try_from(found.st_mtime).unwrap_or_default();
-        if is_old(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)) {
+        if is_old(moment(found.st_mtime)) {
             let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
             let times = Timestamps { last_access: now, last_modification: now };
             // Another user's may be read and not changed; that user alone can clear it.
@@ -267,6 +265,11 @@ impl Contents {
     fn len(&self) -> usize {
         self.new.len() + self.there.len()
     }
+}
+
+/// The time of a file, in seconds since 1970.
+fn moment(seconds: i64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
 }
 
 #[cfg(target_os = "linux")]

@@ -110,13 +110,10 @@ fn opener(
     if let Some(Login { user: Some(id), password: Some(secret) }) = known()? {
         return keys(id, secret, None);
     }
-    let program = |teller: Teller| {
-        let path = (sources.environment)("PATH").unwrap_or_default();
-        Program { teller, path, may_be_asked: sources.programs }
-    };
     // The first answer is waited for here, so that a failure is told of the keys and not of what they were to open.
     let ask = |teller: Teller| {
-        let program = program(teller);
+        let path = (sources.environment)("PATH").unwrap_or_default();
+        let program = Program { teller, path, may_be_asked: sources.programs };
         program.keys().map(|_| Some(Opener::Program(program)))
     };
     if profile.get("role_arn").is_some() {
