@@ -24,6 +24,7 @@ fn main() {
     for path in [
         "core/src",
         "core/Cargo.toml",
+        "core/build.rs",
         "wit",
         "Cargo.lock",
         "Cargo.toml",

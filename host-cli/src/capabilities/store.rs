@@ -88,7 +88,7 @@ impl Store {
     }
 
     /// Makes the store's folder the first time, and its name durable with it.
-    fn make_folder(&self) -> Result<()> {
+    pub(crate) fn make_folder(&self) -> Result<()> {
         make_folder(&self.folder).map_err(|error| self.failed("adding to", &error))
     }
 

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_NOW};
@@ -31,9 +31,8 @@ const MANY: usize = 1 << 16;
 pub(in crate::capabilities) struct Batch<'s> {
     store: &'s Store,
     objects: OwnedFd,
-    /// Dropping it removes what has not found its place.
-    temporary: tempfile::TempDir,
-    folder: OwnedFd,
+    /// Made when something new comes: it changes the store's folder, which costs what relies on what is there already a write to the disk.
+    temporary: OnceLock<Temporary>,
     contents: Mutex<Contents>,
     streams: AtomicU64,
     /// [`SETTLED`], but in tests.
@@ -42,10 +41,17 @@ pub(in crate::capabilities) struct Batch<'s> {
     _adding: Option<File>,
 }
 
+/// Where new contents wait for their places.
+struct Temporary {
+    folder: OwnedFd,
+    /// Dropping it removes what has not found its place.
+    place: tempfile::TempDir,
+}
+
 #[derive(Default)]
 struct Contents {
     new: HashSet<Hash>,
-    /// Those that were there already, but may be so new that the process which added them has not synced them.
+    /// Those that were there already, but may have their names since so short a time that the process which gave them has not synced these.
     there: HashSet<Hash>,
 }
 
@@ -62,7 +68,7 @@ impl<'s> Batch<'s> {
         let failed = |error: Errno| store.failed("adding to", &error.into());
         // Gigabytes may lie there of a call that was stopped.
         store.clear();
-        let (temporary, folder) = store.temporary_folder()?;
+        store.make_folder()?;
         let adding = store.lock_shared()?;
         create_dir_all(&store.objects()).map_err(|error| store.failed("adding to", &error))?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -70,8 +76,7 @@ impl<'s> Batch<'s> {
         Ok(Self {
             store,
             objects,
-            temporary,
-            folder: folder.into(),
+            temporary: OnceLock::new(),
             contents: Mutex::default(),
             streams: AtomicU64::new(0),
             settled: SETTLED,
@@ -159,8 +164,10 @@ impl<'s> Batch<'s> {
     /// Puts all in place, and returns once it is there for good.
     pub(in crate::capabilities) fn finish(mut self) -> Result<()> {
         self.settle()?;
-        // An error would come from somebody who removed it first.
-        let _ = self.temporary.close();
+        if let Some(temporary) = self.temporary.take() {
+            // An error would come from somebody who removed it first.
+            let _ = temporary.place.close();
+        }
         Ok(())
     }
 
@@ -173,11 +180,11 @@ impl<'s> Batch<'s> {
         if contents.are_many() {
             return sync_all(&self.objects);
         }
-        let sync = |folder: &OwnedFd, name: String| -> io::Result<()> {
-            File::from(rustix::fs::openat(folder, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?).sync_all()
-        };
-        contents.new.iter().try_for_each(|hash| sync(&self.folder, hexadecimal(hash)))?;
-        contents.there.iter().try_for_each(|hash| sync(&self.objects, object_name(hash)))
+        // What has a name was synced before it got that.
+        contents.new.iter().try_for_each(|hash| {
+            let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+            File::from(rustix::fs::openat(self.waiting()?, hexadecimal(hash), flags, Mode::empty())?).sync_all()
+        })
     }
 
     /// Gives contents their names, and makes these durable.
@@ -185,11 +192,11 @@ impl<'s> Batch<'s> {
         let mut folders = HashSet::new();
         for hash in &contents.new {
             let (from, to) = (hexadecimal(hash), object_name(hash));
-            match rustix::fs::renameat(&self.folder, &from, &self.objects, &to) {
+            match rustix::fs::renameat(self.waiting()?, &from, &self.objects, &to) {
                 Err(Errno::NOENT) => {
                     make_folder(&self.objects, &to[..2])?;
                     share(&self.store.objects().join(&to[..2]));
-                    rustix::fs::renameat(&self.folder, &from, &self.objects, &to)?;
+                    rustix::fs::renameat(self.waiting()?, &from, &self.objects, &to)?;
                 }
                 other => other?,
             }
@@ -210,8 +217,9 @@ impl<'s> Batch<'s> {
     fn create(&self, name: &str) -> Result<File> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let mode = Mode::from_raw_mode(0o444);
+        let folder = self.make_temporary()?;
         let create = || {
-            let file = rustix::fs::openat(&self.folder, name, flags, mode)?;
+            let file = rustix::fs::openat(folder, name, flags, mode)?;
             // Whatever the process masks. Looking first costs less than changing what is right already.
             if Mode::from_raw_mode(rustix::fs::fstat(&file)?.st_mode) != mode {
                 rustix::fs::fchmod(&file, mode)?;
@@ -219,6 +227,21 @@ impl<'s> Batch<'s> {
             Ok(File::from(file))
         };
         create().map_err(|error: Errno| self.failed(error))
+    }
+
+    /// The folder that new contents are written into, made for the first of them.
+    fn make_temporary(&self) -> Result<&OwnedFd> {
+        if let Some(temporary) = self.temporary.get() {
+            return Ok(&temporary.folder);
+        }
+        let (place, folder) = self.store.temporary_folder()?;
+        // Of two threads that come at once one keeps its own, and the other's is removed.
+        Ok(&self.temporary.get_or_init(|| Temporary { folder: folder.into(), place }).folder)
+    }
+
+    /// The same, where contents are in it already.
+    fn waiting(&self) -> io::Result<&OwnedFd> {
+        self.temporary.get().map(|temporary| &temporary.folder).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn contents(&self) -> MutexGuard<'_, Contents> {
@@ -240,7 +263,9 @@ impl Stream<'_> {
     pub(in crate::capabilities) fn add(mut self) -> Result<Hash> {
         let batch = self.batch;
         if !batch.has(&self.hash, self.size)? && batch.contents().new.insert(self.hash) {
-            let renamed = rustix::fs::renameat(&batch.folder, &self.name, &batch.folder, hexadecimal(&self.hash));
+            let renamed = batch
+                .waiting()
+                .and_then(|folder| Ok(rustix::fs::renameat(folder, &self.name, folder, hexadecimal(&self.hash))?));
             renamed.map_err(|error| batch.failed(error))?;
             self.name.clear();
         }
@@ -251,7 +276,8 @@ impl Stream<'_> {
 impl Drop for Stream<'_> {
     fn drop(&mut self) {
         if !self.name.is_empty() {
-            let _ = rustix::fs::unlinkat(&self.batch.folder, &self.name, AtFlags::empty());
+            let _ =
+                self.batch.waiting().and_then(|folder| Ok(rustix::fs::unlinkat(folder, &self.name, AtFlags::empty())?));
         }
     }
 }
@@ -311,5 +337,19 @@ mod tests {
         assert!(batch.has(&hash, 3).unwrap() && batch.contents().len() == 0);
         assert!(!batch.has(&hash, 4).unwrap(), "a power cut tore it");
         batch.finish().unwrap();
+    }
+
+    #[test]
+    fn what_is_there_already_leaves_the_store_s_folder_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::new(folder.path().join("store"));
+        let hash = parse_digest(&store.add(&mut "one".as_bytes()).unwrap().digest).unwrap();
+        let changed = || std::fs::metadata(store.folder()).unwrap().modified().unwrap();
+        let before = changed();
+        let batch = Batch::new(&store).unwrap();
+        batch.add(&hash, b"one").unwrap();
+        assert!(batch.temporary.get().is_none());
+        batch.finish().unwrap();
+        assert_eq!(changed(), before);
     }
 }
