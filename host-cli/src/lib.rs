@@ -26,6 +26,6 @@ pub use failure::{Failure, FailureKind, Warning};
 pub use tracker::{
     AddOptions, Addition, Collection, Created, DataOutcome, DataRemote, DataSource, Declared, FinishedRun, Folded,
     Freight, LeftBehind, Loaded, Measurement, ModelLocation, Number, Omissions, Outcome, OutputStream, Packed, Pages,
-    Parameter, Problem, Pulled, Pushed, Reading, Recovered, Recovery, Request, Resolution, RestoreOptions, RunOptions,
-    ShareRequest, Source, Steps, StoredArtifact, Tracker,
+    Parameter, Parsed, Problem, Pulled, Pushed, Reading, Recovered, Recovery, Request, Resolution, RestoreOptions,
+    RunOptions, ShareRequest, Source, Steps, StoredArtifact, Tracker, Word,
 };

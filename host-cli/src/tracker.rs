@@ -35,8 +35,8 @@ pub use sharing::{DataOutcome, DataRemote, Freight, LeftBehind, Pulled, Pushed, 
 
 pub use crate::bindings::generated::aurum::tracker::types::Request;
 pub use crate::bindings::generated::exports::aurum::tracker::experiments::{
-    Declared, FinishedRun, Measurement, ModelLocation, Number, Outcome, OutputStream, Parameter, Problem, Reading,
-    Resolution, RunOptions, Source, StoredArtifact,
+    Declared, FinishedRun, Measurement, ModelLocation, Number, Outcome, OutputStream, Parameter, Parsed, Problem,
+    Reading, Resolution, RunOptions, Source, StoredArtifact, Word,
 };
 pub use crate::bindings::generated::exports::aurum::tracker::project::Created;
 
@@ -120,7 +120,7 @@ impl Tracker {
         }
     }
 
-    /// What a script's parameters are, given its command line. Records nothing.
+    /// What a script's parameters are, given its command line and what its own parser made of that. Records nothing.
     ///
     /// # Errors
     /// For names that are not declared and values that can't be read.
@@ -128,12 +128,13 @@ impl Tracker {
         &mut self,
         declared: &[Declared],
         arguments: &[String],
+        parsed: Option<&Parsed>,
         lenient: bool,
         reserved: &[String],
     ) -> Result<Resolution> {
         self.call(|sandbox| {
             let experiments = sandbox.core.aurum_tracker_experiments();
-            experiments.call_resolve_parameters(&mut sandbox.store, declared, arguments, lenient, reserved)
+            experiments.call_resolve_parameters(&mut sandbox.store, declared, arguments, parsed, lenient, reserved)
         })
     }
 

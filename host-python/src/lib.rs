@@ -27,6 +27,7 @@ mod run;
 mod sampling;
 mod scope;
 mod session;
+mod shapes;
 mod values;
 mod warn;
 

@@ -61,14 +61,10 @@ pub(crate) fn save_model(py: Python<'_>, data: &Bound<'_, PyAny>, name: &str) ->
 #[pyfunction]
 #[pyo3(signature = (name="model", experiment=None))]
 pub(crate) fn load_model<'py>(py: Python<'py>, name: &str, experiment: Option<&str>) -> PyResult<Bound<'py, PyBytes>> {
-    let refused = |kind, message: &str, hint: &str| Err(raise(py, &Failure::new(kind, message, hint)));
-    if process::is_disabled(py) {
-        let hint = "Run without `--no-tracking` and `AURUM_MODE=disabled`";
-        return refused(FailureKind::NoModel, "There are no models to load while tracking is switched off", hint);
-    }
     let Some(root) = process::project(py) else {
         let hint = "Run `au init` in the project's folder, and save a model first";
-        return refused(FailureKind::NoModel, "There are no models to load outside of a project", hint);
+        let message = "There are no models to load outside of a project";
+        return Err(raise(py, &Failure::new(FailureKind::NoModel, message, hint)));
     };
     // A child's own model is its run's.
     if process::is_child() {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use aurum_host::{Declared, Failure, Resolution, Source};
+use aurum_host::{Declared, Failure, Resolution, Source, Word};
 use pyo3::exceptions::{PyAttributeError, PyKeyError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -10,7 +10,7 @@ use pyo3::types::{PyDict, PyEllipsis, PyIterator, PyString, PyTuple, PyType};
 
 use crate::errors::{is_mistake, raise};
 use crate::run::{Beginning, enter, settle, site};
-use crate::{metrics, process, scope, session, values, warn};
+use crate::{metrics, process, scope, session, shapes, values, warn};
 
 /// Values by name, and defaults by name (`...` where there is none). Python objects, guarded by the interpreter's lock alone:
 /// forked children read them.
@@ -199,6 +199,9 @@ fn read<'py>(values: &Bound<'py, PyDict>, name: &Bound<'py, PyString>) -> PyResu
 /// `python script.py a=0.1 --b 2` overrides what the code says; the type of the default decides how the text is read. A name
 /// that is not declared is an error, before anything is recorded. Without any, all that the command line gives are taken.
 ///
+/// Flags that a parser of the script's own has read (`argparse`, `click`, `absl`, `hydra`) are what it made of them: declare its
+/// values, as in `aurum.parameters(**vars(parser.parse_args()))`.
+///
 /// Args:
 ///     *names: Parameters without a default.
 ///     unsafe_parameter_checking: Let the command line give names that are not declared.
@@ -243,13 +246,15 @@ pub(crate) fn parameters(
                     (Source::Code, Some(default)) => default,
                     (Source::Code, None) => values::from_json(py, &parameter.value)?,
                     (Source::CommandLine, Some(default)) => {
-                        let value =
-                            values::shaped_like(&parameter.name, values::from_json(py, &parameter.value)?, &default)?;
-                        // As the default would be recorded: a member by its value, though it was given by its name.
-                        if !values::is_plain(&default) {
+                        if values::to_json(&parameter.name, &default)? == parameter.value {
+                            default
+                        } else {
+                            let given = values::from_json(py, &parameter.value)?;
+                            let value = shapes::shaped_like(&parameter.name, given, &default)?;
+                            // As the default would be recorded: a dataclass with the fields that were not given.
                             parameter.value = values::to_json(&parameter.name, &value)?;
+                            value
                         }
-                        value
                     }
                     (Source::CommandLine, None) => values::from_json(py, &parameter.value)?,
                 };
@@ -312,17 +317,24 @@ fn resolve(py: Python<'_>, known: &Bound<'_, PyDict>, lenient: bool) -> PyResult
     let mut declared = Vec::with_capacity(known.len());
     for (name, default) in known.iter() {
         let name: String = name.extract()?;
-        let given = !default.is(PyEllipsis::get(py));
-        let default = given.then(|| values::to_json(&name, &default)).transpose()?;
-        declared.push(Declared { name, default });
+        if default.is(PyEllipsis::get(py)) {
+            declared.push(Declared { name, default: None, words: Vec::new() });
+            continue;
+        }
+        let words = shapes::words(&name, &default)?.into_iter().map(|(name, value)| Word { name, value }).collect();
+        let default = Some(values::to_json(&name, &default)?);
+        declared.push(Declared { name, default, words });
     }
     let arguments = process::arguments(py);
+    let parsed = process::parsed(py);
     LENIENT.fetch_or(lenient, Ordering::Relaxed);
     let lenient = LENIENT.load(Ordering::Relaxed) || process::has_flag(py, "--unsafe-parameter-checking");
     let reserved = public_names(py)?;
     let site = site(py);
     let resolution = session::long(py, |session| {
-        session.with_tracker(site, |tracker| tracker.resolve_parameters(&declared, &arguments, lenient, &reserved))
+        session.with_tracker(site, |tracker| {
+            tracker.resolve_parameters(&declared, &arguments, parsed.as_ref(), lenient, &reserved)
+        })
     });
     match resolution {
         Ok(resolution) => {

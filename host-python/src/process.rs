@@ -1,8 +1,10 @@
 //! What this process is: which script it runs, with which command line, where, and whether it is one to record at all.
 
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use aurum_host::Parsed;
 use aurum_host::capabilities::interpreter::{Facts, Interpreter};
 use aurum_host::discovery::{discover, not_checked_out};
 use pyo3::prelude::*;
@@ -73,8 +75,20 @@ pub(crate) fn multiprocessing_parent(py: Python<'_>) -> Option<u32> {
 
 /// Whether tracking is switched off.
 pub(crate) fn is_disabled(py: Python<'_>) -> bool {
-    std::env::var_os("AURUM_MODE").is_some_and(|mode| mode.eq_ignore_ascii_case("disabled"))
-        || has_flag(py, "--no-tracking")
+    mode().is_some_and(|mode| is_off(&mode)) || has_flag(py, "--no-tracking")
+}
+
+/// What the variable of the mode says, where that is none that there is.
+pub(crate) fn unknown_mode() -> Option<String> {
+    mode().filter(|mode| !is_off(mode)).map(|mode| mode.to_string_lossy().into_owned())
+}
+
+fn mode() -> Option<OsString> {
+    std::env::var_os("AURUM_MODE").filter(|mode| !mode.is_empty())
+}
+
+fn is_off(mode: &OsStr) -> bool {
+    mode.eq_ignore_ascii_case("disabled")
 }
 
 /// The rank of a process of a distributed training that leaves recording to the first one.
@@ -142,7 +156,31 @@ fn below(root: &Path, path: &Path) -> Option<String> {
 /// The script's own arguments. None of them in a notebook, under pytest or where no script runs: there the command line is
 /// somebody else's.
 pub(crate) fn arguments(py: Python<'_>) -> Vec<String> {
-    if script(py).is_some() { command_line(py) } else { Vec::new() }
+    if script(py).is_some() || is_from_text(py) { command_line(py) } else { Vec::new() }
+}
+
+/// Whether what runs was given as text: `python -c CODE a=1`, or `python - a=1` with the script on standard input.
+fn is_from_text(py: Python<'_>) -> bool {
+    let first = || -> PyResult<String> { py.import("sys")?.getattr("argv")?.get_item(0)?.extract() };
+    first().is_ok_and(|first| first == "-c" || first == "-") && !is_interactive(py)
+}
+
+/// What the script's own parser has made of the command line. None where it has none, or can't be asked: then it is read strictly.
+pub(crate) fn parsed(py: Python<'_>) -> Option<Parsed> {
+    let read = || -> PyResult<Option<Parsed>> {
+        let read = py.import("aurum._parsers")?.call_method0("read")?;
+        if read.is_none() {
+            return Ok(None);
+        }
+        let (given, rest): (Bound<'_, PyAny>, Bound<'_, PyAny>) = read.extract()?;
+        Ok(Some(Parsed { given: texts(&given)?, rest: texts(&rest)? }))
+    };
+    read().ok().flatten()
+}
+
+/// Texts of any kind, in the order that they come in; surrogates as the core sees them everywhere.
+fn texts(of: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
+    of.try_iter()?.map(|text| Ok(text?.cast::<PyString>()?.to_string_lossy().into_owned())).collect()
 }
 
 /// The interpreter and what it can import.
@@ -195,9 +233,9 @@ fn script(py: Python<'_>) -> Option<PathBuf> {
 
 fn command_line(py: Python<'_>) -> Vec<String> {
     let arguments = || -> PyResult<Vec<String>> {
-        let arguments = py.import("sys")?.getattr("argv")?.cast_into::<PyList>()?;
-        let text = |argument: Bound<'_, PyAny>| Ok(argument.cast::<PyString>()?.to_string_lossy().into_owned());
-        arguments.iter().skip(1).map(text).collect()
+        let mut arguments = texts(&py.import("sys")?.getattr("argv")?)?;
+        arguments.drain(..1.min(arguments.len()));
+        Ok(arguments)
     };
     // An interpreter that is embedded may have no command line.
     arguments().unwrap_or_default()

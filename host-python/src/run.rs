@@ -1,10 +1,14 @@
 //! The run's beginning, its output and its end.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use aurum_host::{Failure, FailureKind};
 use aurum_host::{Outcome, OutputStream, Problem, RunOptions};
 use pyo3::exceptions::PyKeyboardInterrupt;
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyModule, PyString};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyModule, PyString};
 
 use crate::errors::{explained, invalid_value, is_mistake, raise};
 use crate::extras::words;
@@ -81,7 +85,10 @@ impl Beginning {
 /// Whether a run is under way, started now where it is time to. Only what the script asks for can be a mistake.
 pub(crate) fn enter(py: Python<'_>, beginning: Beginning) -> PyResult<bool> {
     match short(py, |session| session.standing()) {
-        Standing::Running => return Ok(true),
+        Standing::Running => {
+            look_at_streams(py);
+            return Ok(true);
+        }
         Standing::GivenUp | Standing::Closed => return Ok(false),
         Standing::Idle => {}
     }
@@ -106,6 +113,10 @@ pub(crate) fn enter(py: Python<'_>, beginning: Beginning) -> PyResult<bool> {
         short(py, |session| session.give_up());
         return Ok(false);
     };
+    if let Some(mode) = process::unknown_mode() {
+        let hint = "Set it to `disabled` to have nothing recorded, or to none".to_owned();
+        warn::warn(py, &format!("`AURUM_MODE={mode}` means nothing, and this run is recorded"), &[hint]);
+    }
     let number = scope::current(py);
     if number == scope::SHARED {
         parameters::forget_former(py)?;
@@ -632,6 +643,21 @@ pub(crate) fn of_exception(py: Python<'_>, exception: &Bound<'_, PyAny>) -> (Out
 fn keep_output(py: Python<'_>) {
     // A stream that can't be watched is not recorded; the rest is.
     let _ = streams(py).and_then(|streams| streams.call_method0("install"));
+}
+
+/// Looks whether the script has put streams of its own in the place of the standard ones: with each call, so at the cost of a comparison.
+fn look_at_streams(py: Python<'_>) {
+    static NAMES: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
+    static SEEN: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
+    let names = NAMES.get_or_try_init(py, || Ok::<_, PyErr>(py.import("sys")?.dict().unbind()));
+    let Ok(names) = names else { return };
+    let now = [intern!(py, "stdout"), intern!(py, "stderr")]
+        .map(|name| names.bind(py).get_item(name).ok().flatten().map_or(0, |stream| stream.as_ptr() as usize));
+    // Addresses are compared, and never followed.
+    let before = [0, 1].map(|at| SEEN[at].swap(now[at], Ordering::Relaxed));
+    if now != before {
+        let _ = streams(py).and_then(|streams| streams.call_method0("look_again"));
+    }
 }
 
 fn streams(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {

@@ -86,7 +86,7 @@ fn write_items<'py>(
 
 /// What is recorded as something plainer, and read back from the command line.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Rich {
+pub(crate) enum Rich {
     /// A member of an enumeration, as its value.
     Member,
     /// A date or time, as in ISO 8601.
@@ -97,11 +97,13 @@ enum Rich {
     Path,
     /// The fields of a dataclass, as a dict.
     Fields,
+    /// The fields of a `NamedTuple`, as a list.
+    Row,
 }
 
 impl Rich {
     /// What the value is, and what is recorded of it.
-    fn of<'py>(value: &Bound<'py, PyAny>) -> PyResult<Option<(Self, Bound<'py, PyAny>)>> {
+    pub(crate) fn of<'py>(value: &Bound<'py, PyAny>) -> PyResult<Option<(Self, Bound<'py, PyAny>)>> {
         let py = value.py();
         let modules = py.import("sys")?.getattr("modules")?;
         // Whoever has such a value has its module loaded.
@@ -120,6 +122,9 @@ impl Rich {
         if is("decimal", "Decimal")? || is("fractions", "Fraction")? || is("uuid", "UUID")? {
             return Ok(Some((Self::Text, value.str()?.into_any())));
         }
+        if let Ok(fields) = value.cast::<PyTuple>() {
+            return Ok(value.hasattr("_fields")?.then(|| (Self::Row, fields.to_list().into_any())));
+        }
         if let Some(path) = value.getattr_opt("__fspath__")? {
             return Ok(Some((Self::Path, path.call0()?)));
         }
@@ -132,21 +137,6 @@ impl Rich {
             return Ok(Some((Self::Fields, plain.into_any())));
         }
         Ok(None)
-    }
-
-    /// The same kind of value as the default, of what the command line gives.
-    fn like<'py>(self, value: &Bound<'py, PyAny>, default: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        let class = default.get_type();
-        match self {
-            // By its value, or else by its name.
-            Self::Member => class.call1((value,)).or_else(|error| class.get_item(value).map_err(|_| error)),
-            Self::Moment => class.call_method1("fromisoformat", (value,)),
-            Self::Text | Self::Path => class.call1((value,)),
-            Self::Fields => {
-                let replaced = value.cast::<PyDict>()?;
-                value.py().import("dataclasses")?.call_method("replace", (default,), Some(replaced))
-            }
-        }
     }
 }
 
@@ -227,42 +217,4 @@ fn from_number<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyAny>> 
         Ok(integer) => Ok(integer.into_pyobject(py)?.into_any()),
         Err(_) => py.get_type::<PyInt>().call1((text,)),
     }
-}
-
-/// A value from the command line in the shape of the default in the code, where JSON has fewer shapes than Python.
-pub(crate) fn shaped_like<'py>(
-    name: &str,
-    value: Bound<'py, PyAny>,
-    default: &Bound<'py, PyAny>,
-) -> PyResult<Bound<'py, PyAny>> {
-    if default.is_instance_of::<PyTuple>()
-        && let Ok(items) = value.cast::<PyList>()
-    {
-        return Ok(items.to_tuple().into_any());
-    }
-    if default.is_instance_of::<PyFloat>() && value.is_instance_of::<PyInt>() {
-        return value.py().get_type::<PyFloat>().call1((value,));
-    }
-    // What JSON has itself is what it is, whatever class of its own it has.
-    if is_plain(default) {
-        return Ok(value);
-    }
-    let Some((rich, _)) = Rich::of(default)? else { return Ok(value) };
-    rich.like(&value, default).map_err(|error| {
-        let py = value.py();
-        let class = default.get_type().name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let message = format!("`{name}={value}` can't be read as `{class}`: {}", error.value(py));
-        invalid_value(py, message, "Give it as the default in the code is recorded: `au show @` has that")
-    })
-}
-
-/// Whether JSON has such values itself.
-pub(crate) fn is_plain(value: &Bound<'_, PyAny>) -> bool {
-    value.is_none()
-        || value.is_instance_of::<PyInt>()
-        || value.is_instance_of::<PyFloat>()
-        || value.is_instance_of::<PyString>()
-        || value.is_instance_of::<PyList>()
-        || value.is_instance_of::<PyTuple>()
-        || value.is_instance_of::<PyDict>()
 }

@@ -265,3 +265,32 @@ def test_the_traceback_stays_whatever_was_printed_before(env: AuEnv) -> None:
     assert env.python("src/experiment.py").code == 1
     log = env.log(env.tags()[0])
     assert len(log) < 18 << 20 and log.endswith("ValueError: at the end") and log.count("Traceback") == 1
+
+
+REPLACED = {
+    "a wrapper of the same buffer": "sys.stdout = io.TextIOWrapper(sys.stdout.buffer, encoding='utf-8', line_buffering=True)",
+    "a wrapper of what is detached": "sys.stdout = io.TextIOWrapper(sys.stdout.detach(), encoding='utf-8', line_buffering=True)",
+    "a writer of codecs": "sys.stdout = codecs.getwriter('utf-8')(sys.stdout.buffer)",
+    "a file of the same descriptor": "sys.stdout = open(1, 'w', closefd=False, buffering=1)",
+    "a tee": "class Tee:\n    def __init__(self, *to): self.to = to\n    def write(self, text): [to.write(text) for to in self.to]\n"
+    "    def flush(self): [to.flush() for to in self.to]\nsys.stdout = Tee(sys.stdout, open('copy.txt', 'w'))",
+}
+
+
+@pytest.mark.parametrize("begun", [False, True])
+@pytest.mark.parametrize("stream", REPLACED)
+def test_a_stream_in_the_place_of_the_standard_one_is_in_the_log_once(env: AuEnv, stream: str, begun: bool) -> None:
+    begin = "au.start()\n" if begun else ""
+    env.script(f"import codecs, io, sys\n{begin}{REPLACED[stream]}\nau.log(a=1)\nprint('größer')\nau.log(a=2)\nprint('last')\n")
+    out = env.python("src/experiment.py").ok()
+    assert out.stdout == "größer\nlast\n" and out.stderr == ""
+    assert env.log(env.tags()[0]) == "größer\nlast"
+
+
+def test_what_is_redirected_elsewhere_is_no_output(env: AuEnv) -> None:
+    env.script(
+        "import contextlib, io\nau.log(a=1)\nprint('before')\nwith contextlib.redirect_stdout(io.StringIO()) as kept:\n"
+        "    au.log(a=2)\n    print('within')\nassert kept.getvalue() == 'within\\n'\nprint('after')\n"
+    )
+    env.python("src/experiment.py").ok()
+    assert env.log(env.tags()[0]) == "before\nafter"

@@ -250,6 +250,28 @@ def test_off_switches(env: AuEnv) -> None:
     assert env.everything() == before
 
 
+def test_models_can_be_loaded_while_nothing_is_recorded(env: AuEnv) -> None:
+    env.script("au.save_model(b'kept')\n")
+    env.python("src/experiment.py").ok()
+    env.script("print(au.load_model(), au.load_model(experiment='@'))\n")
+    before = env.everything()
+    for arguments, variables in (([], {"AURUM_MODE": "disabled"}), (["--no-tracking"], {})):
+        out = env.python("src/experiment.py", *arguments, env=variables).ok()
+        assert (out.stdout, out.stderr) == ("b'kept' b'kept'\n", "")
+    assert {name: held for name, held in env.everything().items() if name in before} == before
+
+
+def test_a_mode_that_there_is_not_is_told(env: AuEnv) -> None:
+    env.script("au.parameters(a=1)\n")
+    out = env.python("src/experiment.py", env={"AURUM_MODE": "disable"}).ok()
+    assert out.stderr == (
+        "aurum: warning: `AURUM_MODE=disable` means nothing, and this run is recorded\n"
+        "hint: Set it to `disabled` to have nothing recorded, or to none\n"
+    )
+    assert len(env.tags()) == 1
+    assert env.python("src/experiment.py", env={"AURUM_MODE": ""}).ok().stderr == ""
+
+
 def test_outside_a_project_the_script_runs_and_says_once_that_nothing_is_recorded(bare: AuEnv) -> None:
     bare.script("au.parameters(a=1)\nau.log(loss=au.a)\nau.register_metric(x=1)\n")
     out = bare.python("src/experiment.py").ok()

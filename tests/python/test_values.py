@@ -54,7 +54,7 @@ def test_they_are_recorded_as_what_they_come_to_and_stay_what_they_are(env: AuEn
 
 def test_the_command_line_gives_values_of_the_same_kind(env: AuEnv) -> None:
     env.script(SCRIPT)
-    given = ["loss=hinge", "depth=9", "day=2024-02-29", "at=2024-02-29T12:00:00", "rate=1e-3", "share=2/3", "folder=elsewhere"]
+    given = ["loss=hinge", "depth=DEEP", "day=2024-02-29", "at=2024-02-29T12:00:00", "rate=1e-3", "share=2/3", "folder=elsewhere"]
     given += ["time=06:07", "key=00000000-0000-0000-0000-000000000002", 'optimizer={"rate": 0.5}']
     out = env.python("src/experiment.py", *given).ok()
     said = dict(line.split(" ", 1) for line in out.stdout.splitlines())
@@ -76,6 +76,87 @@ def test_what_can_not_be_one_is_told(env: AuEnv) -> None:
     for given, kind in (("loss=nonsense", "Loss"), ("day=tomorrow", "date"), ("rate=much", "Decimal"), ("share=1/0", "Fraction")):
         out = env.python("src/experiment.py", given).failed(1)
         assert f"InvalidValueError: `{given}` can't be read as `{kind}`" in out.stderr, out.stderr
+    env.python("src/experiment.py", "depth=2").failed(1, "`depth=2` can't be read as `Depth`: 2 is not a valid Depth")
+    out = env.python("src/experiment.py", "depth=deep").failed(1, "`depth=deep` is not an integer", "Or give one of `FLAT`, `DEEP`")
     env.script("au.parameters(model=object())\n")
     env.python("src/experiment.py").failed(1, "The parameter `model` can't be recorded: it is")
+    assert env.rows() == []
+
+
+NESTED = """
+import dataclasses, enum, pathlib, typing
+
+class Mode(enum.StrEnum if hasattr(enum, "StrEnum") else str, *([] if hasattr(enum, "StrEnum") else [enum.Enum])):
+    FAST = "fast"
+    SLOW = "slow"
+
+class Rights(enum.IntFlag):
+    READ = 1
+    WRITE = 2
+
+class Window(typing.NamedTuple):
+    size: int = 3
+    step: float = 1.0
+
+@dataclasses.dataclass
+class Schedule:
+    warmup: int = 5
+    factor: float = 0.5
+
+@dataclasses.dataclass
+class Optimizer:
+    rate: float = 0.1
+    nesterov: bool = False
+    name: str = "sgd"
+    betas: tuple = (0.9, 0.999)
+    mode: Mode = Mode.FAST
+    schedule: Schedule = dataclasses.field(default_factory=Schedule)
+    window: Window = Window()
+
+given = au.parameters(
+    mode=Mode.FAST, rights=Rights.READ | Rights.WRITE, window=Window(), optimizer=Optimizer(), paths=[pathlib.Path("a")],
+    folders={"data": pathlib.Path("data"), "n": 1}, modes=(Mode.FAST,),
+)
+for name in given:
+    print(name, repr(given[name]))
+"""
+
+
+def test_what_is_within_is_of_the_same_kind_too(env: AuEnv) -> None:
+    env.script(NESTED)
+    fields = '{"rate": 1, "mode": "slow", "schedule": {"warmup": 7}, "window": [5, 2], "betas": [0.5, 0.6]}'
+    given = ["mode=slow", "rights=1", "window=[9, 2]", f"optimizer={fields}", "paths=[b, c/d]", 'folders={"data": "x", "m": 2}']
+    out = env.python("src/experiment.py", *given, "modes=[slow, FAST]").ok()
+    said = dict(line.split(" ", 1) for line in out.stdout.splitlines())
+    assert said["mode"] == "<Mode.SLOW: 'slow'>" and said["window"] == "Window(size=9, step=2.0)"
+    assert said["rights"] == "<Rights.READ: 1>" and said["modes"] == "(<Mode.SLOW: 'slow'>, <Mode.FAST: 'fast'>)"
+    assert said["optimizer"] == (
+        "Optimizer(rate=1.0, nesterov=False, name='sgd', betas=(0.5, 0.6), mode=<Mode.SLOW: 'slow'>, "
+        "schedule=Schedule(warmup=7, factor=0.5), window=Window(size=5, step=2.0))"
+    )
+    assert said["paths"] == "[PosixPath('b'), PosixPath('c/d')]" and said["folders"] == "{'data': PosixPath('x'), 'm': 2}"
+    recorded = env.rows()[0]["parameters"]
+    assert recorded["optimizer"]["schedule"] == {"warmup": 7, "factor": 0.5} and recorded["optimizer"]["rate"] == 1.0
+    assert recorded["window"] == [9, 2.0] and recorded["mode"] == "slow"
+    # A member by its name, and the flag of the same name.
+    assert "mode <Mode.SLOW" in env.python("src/experiment.py", "--mode", "SLOW").ok().stdout
+
+
+def test_what_is_of_another_kind_within_is_told_by_its_place(env: AuEnv) -> None:
+    env.script(NESTED)
+    for given, message in {
+        'optimizer={"rate": "fast"}': "`optimizer.rate=fast` is not a float",
+        'optimizer={"nesterov": 1}': "`optimizer.nesterov=1` is not a bool",
+        'optimizer={"name": 3}': "`optimizer.name=3` is not text",
+        'optimizer={"betas": 0.5}': "`optimizer.betas=0.5` is not a list",
+        'optimizer={"schedule": {"warmup": 1.5}}': "`optimizer.schedule.warmup=1.5` is not an integer",
+        'optimizer={"mode": "odd"}': "`optimizer.mode=odd` can't be read as `Mode`",
+        'optimizer={"rat": 1}': "can't be read as `Optimizer`",
+        "window=[1, 2, 3]": "can't be read as `Window`",
+        "window=[1.5]": "`window.size=1.5` is not an integer",
+        "mode=odd": "`mode=odd` can't be read as `Mode`: 'odd' is not a valid Mode",
+        "modes=[odd]": "`modes[0]=odd` can't be read as `Mode`",
+    }.items():
+        out = env.python("src/experiment.py", given).failed(1, f"InvalidValueError: {message}" if message[0] == "`" else message)
+        assert out.stderr.count("Traceback") == 1 and "hint: " in out.stderr, out.stderr
     assert env.rows() == []

@@ -12,7 +12,7 @@ use crate::error::{Failure, FailureKind};
 use crate::journal::event::Problem;
 use crate::metrics::Number;
 use crate::models::{self, Found};
-use crate::parameters::{self, Declared, Parameter, Source};
+use crate::parameters::{self, Declared, Parameter, Parsed, Source};
 use crate::ports::{ByteStream, Destination, Place};
 use crate::query::Request;
 use crate::reads::Read;
@@ -86,17 +86,21 @@ impl experiments::Guest for Component {
     fn resolve_parameters(
         declared: Vec<experiments::Declared>,
         arguments: Vec<String>,
+        parsed: Option<experiments::Parsed>,
         lenient: bool,
         reserved: Vec<String>,
     ) -> Result<experiments::Resolution, WitFailure> {
         let declared = declared
             .into_iter()
-            .map(|experiments::Declared { name, default }| {
+            .map(|experiments::Declared { name, default, words }| {
                 let default = default.map(|text| json(&name, &text)).transpose()?;
-                Ok(Declared { name, default })
+                let word = |word: experiments::Word| Ok((word.name, json(&name, &word.value)?));
+                let words = words.into_iter().map(word).collect::<Result<_, Failure>>()?;
+                Ok(Declared { name, default, words })
             })
             .collect::<Result<Vec<_>, Failure>>()?;
-        let resolution = parameters::resolve(&declared, &arguments, lenient, &reserved)?;
+        let parsed = parsed.map(|experiments::Parsed { given, rest }| Parsed { given, rest });
+        let resolution = parameters::resolve(&declared, &arguments, parsed.as_ref(), lenient, &reserved)?;
         let parameter = |parameter: Parameter| experiments::Parameter {
             name: parameter.name,
             value: parameter.value.to_string(),

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::literal::{self, Kind};
-use super::{Declared, LONGEST_NAME};
+use super::{Declared, LONGEST_NAME, Parsed};
 use crate::error::{Failure, FailureKind, Result};
 use crate::suggest::{enumerate, nearest};
 use crate::value;
@@ -18,6 +18,8 @@ pub(super) enum Given<'a> {
     Text(&'a str),
     /// As a flag alone; here as it was written.
     Flag(&'a str),
+    /// To the script's own parser, which has made the default of it.
+    Parsed,
 }
 
 /// What a command line gives; of several givings of one name the last.
@@ -30,8 +32,19 @@ pub(super) struct Givings<'a> {
 }
 
 /// Reads a command line. Whatever is neither a bare `name=value` nor a declared name's flag is the script's own.
-pub(super) fn read<'a>(declared: &'a [Declared], arguments: &'a [String], lenient: bool) -> Result<Givings<'a>> {
+pub(super) fn read<'a>(
+    declared: &'a [Declared],
+    arguments: &'a [String],
+    parsed: Option<&Parsed>,
+    lenient: bool,
+) -> Result<Givings<'a>> {
     let mut givings = Givings::default();
+    let has_read = |argument: &str| parsed.is_some_and(|parsed| parsed.has_read(argument));
+    for parameter in declared {
+        if parsed.is_some_and(|parsed| parsed.given.contains(&parameter.name)) {
+            givings.declared.insert(&parameter.name, Given::Parsed);
+        }
+    }
     let mut arguments = arguments.iter().map(String::as_str).peekable();
     while let Some(argument) = arguments.next() {
         match argument {
@@ -45,11 +58,17 @@ pub(super) fn read<'a>(declared: &'a [Declared], arguments: &'a [String], lenien
                 // care: alone it means nothing.
                 continue;
             };
+            if has_read(argument) {
+                givings.declared.insert(&parameter.name, Given::Parsed);
+                continue;
+            }
             let text = text.or_else(|| arguments.next_if(|next| is_value(declared, parameter, next)));
             givings.declared.insert(&parameter.name, text.map_or(Given::Flag(argument), Given::Text));
         } else if let Some((name, text)) = bare(argument) {
             if let Some(parameter) = find(declared, name) {
                 givings.declared.insert(&parameter.name, Given::Text(text));
+            } else if has_read(argument) && !declared.is_empty() {
+                // The script's own, such as one of several `--set name=value`.
             } else if is_name(name) {
                 givings.others.insert(name, text);
             } else if name.is_empty() && !lenient {
@@ -114,6 +133,19 @@ fn is_value(declared: &[Declared], parameter: &Declared, next: &str) -> bool {
         return true;
     }
     literal::is_negative_number(next) && flag(next).is_none_or(|(name, _)| find(declared, name).is_none())
+}
+
+/// What a parameter's text means: one of its words, or else a value of its default's type.
+pub(super) fn read_value(parameter: &Declared, text: &str) -> Result<serde_json::Value> {
+    let names: Vec<&str> = parameter.words.iter().map(|(name, _)| name.as_str()).collect();
+    let converted = literal::convert(&parameter.name, parameter.default.as_ref(), text);
+    let is_value = |value| parameter.words.iter().any(|(_, known)| known == value);
+    match parameter.words.iter().find(|(name, _)| name == text.trim()) {
+        // A value counts before a name, where one member has the name that is another's value.
+        Some((_, value)) if !converted.as_ref().is_ok_and(is_value) => Ok(value.clone()),
+        _ if names.is_empty() => converted,
+        _ => converted.map_err(|failure| failure.hint(format!("Or give one of {}", enumerate(&names)))),
+    }
 }
 
 /// What a flag without a value means.

@@ -22,6 +22,23 @@ pub struct Declared {
     pub name: String,
     /// The default in the code; none where the script gave a name alone.
     pub default: Option<Value>,
+    /// Words that stand for values, such as the names of an enumeration's members.
+    pub words: Vec<(String, Value)>,
+}
+
+/// What a parser of the script's own has made of the command line, such as Python's `argparse`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Parsed {
+    /// The names that it knows to be given: the default of such a parameter is what it has read.
+    pub given: Vec<String>,
+    /// The arguments that it left unread.
+    pub rest: Vec<String>,
+}
+
+impl Parsed {
+    fn has_read(&self, argument: &str) -> bool {
+        !self.rest.iter().any(|left| left == argument)
+    }
 }
 
 /// Who gave a value.
@@ -60,10 +77,19 @@ pub struct Resolution {
 /// flag alone switches a bool on. Other flags are the script's own. Without any declared name all bare `name=value` are
 /// taken. `lenient` lets undeclared names pass.
 ///
+/// Where the script has a parser of its own, flags that it has read mean what it made of them, and so they do in no type that it has
+/// not asked for; bare `name=value` that it has read need not be declared.
+///
 /// # Errors
 /// `UnknownParameter` for undeclared names, `InvalidValue` for what can't be read as the type of its default and for
 /// what can't be a name.
-pub fn resolve(declared: &[Declared], arguments: &[String], lenient: bool, reserved: &[String]) -> Result<Resolution> {
+pub fn resolve(
+    declared: &[Declared],
+    arguments: &[String],
+    parsed: Option<&Parsed>,
+    lenient: bool,
+    reserved: &[String],
+) -> Result<Resolution> {
     for parameter in declared {
         arguments::check_name(&parameter.name)?;
         if let Some(default) = &parameter.default {
@@ -71,7 +97,7 @@ pub fn resolve(declared: &[Declared], arguments: &[String], lenient: bool, reser
         }
     }
     let declared = &distinct(declared);
-    let givings = arguments::read(declared, arguments, lenient)?;
+    let givings = arguments::read(declared, arguments, parsed, lenient)?;
     if !(declared.is_empty() || lenient || givings.others.is_empty()) {
         return Err(arguments::unknown(declared, givings.others.keys().copied()));
     }
@@ -86,7 +112,8 @@ pub fn resolve(declared: &[Declared], arguments: &[String], lenient: bool, reser
         }
         let default = parameter.default.as_ref();
         let (value, source) = match givings.declared.get(name.as_str()) {
-            Some(Given::Text(text)) => (literal::convert(&name, default, text)?, Source::CommandLine),
+            Some(Given::Text(text)) => (arguments::read_value(parameter, text)?, Source::CommandLine),
+            Some(Given::Parsed) => (default.map_or(Value::Null, value::normal), Source::CommandLine),
             Some(Given::Flag(flag)) => (arguments::alone(parameter, flag)?, Source::CommandLine),
             None => (default.map_or(Value::Null, value::normal), Source::Code),
         };
@@ -107,7 +134,7 @@ fn distinct(declared: &[Declared]) -> Vec<Declared> {
     let mut distinct: Vec<Declared> = Vec::with_capacity(declared.len());
     for parameter in declared {
         match distinct.iter_mut().find(|earlier| earlier.name == parameter.name) {
-            Some(earlier) => earlier.default.clone_from(&parameter.default),
+            Some(earlier) => earlier.clone_from(parameter),
             None => distinct.push(parameter.clone()),
         }
     }

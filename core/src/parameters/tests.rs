@@ -8,7 +8,11 @@ use crate::error::{Failure, FailureKind};
 
 fn declare(defaults: &Value) -> Vec<Declared> {
     let defaults = defaults.as_object().expect("an object");
-    let declared = |(name, default): (&String, &Value)| Declared { name: name.clone(), default: Some(default.clone()) };
+    let declared = |(name, default): (&String, &Value)| Declared {
+        name: name.clone(),
+        default: Some(default.clone()),
+        words: Vec::new(),
+    };
     defaults.iter().map(declared).collect()
 }
 
@@ -18,7 +22,7 @@ fn words(line: &str) -> Vec<String> {
 
 /// The values that the command line gave, as an object.
 fn given(defaults: &Value, line: &str) -> std::result::Result<Value, Failure> {
-    let resolution = resolve(&declare(defaults), &words(line), false, &[])?;
+    let resolution = resolve(&declare(defaults), &words(line), None, false, &[])?;
     let given = resolution.parameters.into_iter().filter(|parameter| parameter.source == Source::CommandLine);
     Ok(given.map(|parameter| (parameter.name, parameter.value)).collect::<serde_json::Map<_, _>>().into())
 }
@@ -96,8 +100,8 @@ fn without_a_declared_name_all_are_taken() {
 
 #[test]
 fn a_name_without_a_value_is_null() {
-    let declared = [Declared { name: "a".to_owned(), default: None }];
-    let resolution = resolve(&declared, &[], false, &[]).expect("resolves");
+    let declared = [Declared { name: "a".to_owned(), default: None, words: Vec::new() }];
+    let resolution = resolve(&declared, &[], None, false, &[]).expect("resolves");
     assert_eq!(resolution.parameters, [Parameter { name: "a".to_owned(), value: Value::Null, source: Source::Code }]);
 }
 
@@ -105,7 +109,7 @@ fn a_name_without_a_value_is_null() {
 fn reserved_names_earn_a_warning() {
     let reserved = ["log".to_owned(), "run".to_owned()];
     let resolution =
-        resolve(&declare(&json!({"log": 1, "lr": 2})), &words("log=2"), false, &reserved).expect("resolves");
+        resolve(&declare(&json!({"log": 1, "lr": 2})), &words("log=2"), None, false, &reserved).expect("resolves");
     assert_eq!(resolution.warnings, ["`log` is also a function of aurum: read the parameter as `au.params[\"log\"]`"]);
     assert_eq!(resolution.parameters[0].value, json!(2));
 }
@@ -113,17 +117,79 @@ fn reserved_names_earn_a_warning() {
 #[test]
 fn names_that_can_not_be() {
     for name in ["", "a\nb", &"x".repeat(LONGEST_NAME + 1)] {
-        let failure = resolve(&declare(&json!({ name: 1 })), &[], false, &[]).expect_err(name);
+        let failure = resolve(&declare(&json!({ name: 1 })), &[], None, false, &[]).expect_err(name);
         assert_eq!(failure.kind, FailureKind::InvalidValue);
     }
     let long = format!("{}=1", "x".repeat(LONGEST_NAME + 1));
-    assert_eq!(resolve(&[], &[long], false, &[]).expect_err("long").kind, FailureKind::InvalidValue);
+    assert_eq!(resolve(&[], &[long], None, false, &[]).expect_err("long").kind, FailureKind::InvalidValue);
     assert_eq!(
         given(&json!({"lr": 1}), "lr =2").expect_err("spaces").message,
         "A value on the command line has no name before its `=`"
     );
     // Any other name may be declared.
     assert_eq!(given(&json!({"größe": 1}), "größe=2").expect("declared"), json!({"größe": 2}));
+}
+
+/// What is recorded, and by which source, where the script's parser has left `rest` unread.
+fn parsed(defaults: &Value, line: &str, given: &str, rest: &str) -> std::result::Result<Vec<(Value, Source)>, Failure> {
+    let parsed = Parsed { given: words(given), rest: words(rest) };
+    let resolution = resolve(&declare(defaults), &words(line), Some(&parsed), false, &[])?;
+    Ok(resolution.parameters.into_iter().map(|parameter| (parameter.value, parameter.source)).collect())
+}
+
+#[test]
+fn flags_mean_what_the_script_s_own_parser_made_of_them() {
+    let read = |default: &Value, line: &str| parsed(&json!({ "a": default }), line, "", "").expect(line);
+    for (default, line) in [
+        (json!([64, 32]), "--a 64 32"),
+        (json!([64]), "--a 64"),
+        (json!(["x", "y"]), "--a x --a y"),
+        (json!(true), "--a train.csv"),
+        (json!(10_000), "--a 10k"),
+        (json!(0.2), "--a 0.1"),
+        (json!(3), "-a -a -a"),
+        (json!([1]), "--a=1"),
+    ] {
+        assert_eq!(read(&default, line), [(default.clone(), Source::CommandLine)], "{line}");
+    }
+    // By another flag, which the parser alone can tell.
+    assert_eq!(parsed(&json!({"a": 3}), "-x 3", "a", "").expect("given"), [(json!(3), Source::CommandLine)]);
+    assert_eq!(parsed(&json!({"a": 3}), "-x 3", "", "").expect("not given"), [(json!(3), Source::Code)]);
+}
+
+#[test]
+fn what_the_script_s_own_parser_leaves_is_read_as_ever() {
+    let defaults = json!({"a": 3});
+    assert_eq!(parsed(&defaults, "--x 1 --a 5", "", "--a 5").expect("left"), [(json!(5), Source::CommandLine)]);
+    assert_eq!(parsed(&defaults, "--x 1 a=5", "", "a=5").expect("left"), [(json!(5), Source::CommandLine)]);
+    let failure = parsed(&defaults, "--x 1 --a five", "", "--a five").expect_err("no integer");
+    assert_eq!(failure.message, "`a=five` is not an integer");
+    assert_eq!(
+        parsed(&defaults, "b=5", "", "b=5").expect_err("not declared").kind,
+        FailureKind::UnknownParameter,
+        "left"
+    );
+    assert_eq!(parsed(&defaults, "--set b=5 =", "", "").expect("the parser's"), [(json!(3), Source::Code)]);
+    // A declared name is asked for by its name, whoever else has read it.
+    assert_eq!(parsed(&defaults, "a=5", "", "").expect("bare"), [(json!(5), Source::CommandLine)]);
+}
+
+#[test]
+fn a_word_stands_for_its_value() {
+    let word = |name: &str, value: Value| (name.to_owned(), value);
+    let read = |default: Value, words: &[(String, Value)], text: &str| {
+        let declared = [Declared { name: "a".to_owned(), default: Some(default), words: words.to_vec() }];
+        let resolution = resolve(&declared, &[format!("a={text}")], None, false, &[])?;
+        Ok::<_, Failure>(resolution.parameters[0].value.clone())
+    };
+    let losses = [word("LOG", json!("log_loss")), word("HINGE", json!("hinge")), word("hinge", json!("other"))];
+    assert_eq!(read(json!("log_loss"), &losses, "HINGE").expect("a name"), json!("hinge"));
+    assert_eq!(read(json!("log_loss"), &losses, "hinge").expect("a value, before a name"), json!("hinge"));
+    let depths = [word("FLAT", json!(1)), word("DEEP", json!(9))];
+    assert_eq!(read(json!(1), &depths, "DEEP").expect("a name"), json!(9));
+    assert_eq!(read(json!(1), &depths, "9").expect("a value"), json!(9));
+    let failure = read(json!(1), &depths, "deep").expect_err("neither");
+    assert_eq!(failure.hints.last().expect("a hint"), "Or give one of `FLAT`, `DEEP`");
 }
 
 #[test]
@@ -140,7 +206,7 @@ proptest! {
     ) {
         for declared in [json!({}), json!({"a": 1, "b": true, "a_b": "x", "-": null})] {
             for arguments in [&arguments, &odd] {
-                let _ = resolve(&declare(&declared), arguments, lenient, &[]);
+                let _ = resolve(&declare(&declared), arguments, None, lenient, &[]);
             }
         }
     }
@@ -153,7 +219,7 @@ proptest! {
         let defaults = json!({"a": null, "b": "x", "c": null, "d": "", "e": null});
         let declared = if declare_none { vec![] } else { declare(&defaults) };
         let (sorted, shuffled) = values;
-        prop_assert_eq!(resolve(&declared, &sorted, false, &[]), resolve(&declared, &shuffled, false, &[]));
+        prop_assert_eq!(resolve(&declared, &sorted, None, false, &[]), resolve(&declared, &shuffled, None, false, &[]));
     }
 
     #[test]
@@ -161,14 +227,14 @@ proptest! {
         arguments in proptest::collection::vec("[a-d-]{0,3}=?[0-9]{0,2}", 0..8),
     ) {
         let declared = declare(&json!({"a": null}));
-        let resolution = resolve(&declared, &arguments, true, &[]);
+        let resolution = resolve(&declared, &arguments, None, true, &[]);
         match &resolution {
             Ok(Resolution { parameters, .. }) => {
                 prop_assert!(parameters.iter().map(|parameter| parameter.name.as_str()).eq(["a"]));
             }
             Err(failure) => prop_assert!(failure.kind == FailureKind::InvalidValue),
         }
-        if let Ok(strict) = resolve(&declared, &arguments, false, &[]) {
+        if let Ok(strict) = resolve(&declared, &arguments, None, false, &[]) {
             prop_assert_eq!(Ok(strict), resolution);
         }
     }

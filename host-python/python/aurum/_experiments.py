@@ -37,7 +37,8 @@ def experiments(selector=None, *, where=None, sort=None, limit=None):
     """Read the experiments of the project, oldest first, or as `sort` says.
 
     Args:
-        selector: Which ones, as `experiment` takes it; several with commas between. All without it.
+        selector: Which ones, as `experiment` takes it; several with commas between. All without it. A name means its newest:
+            `where="name = sweep"` has all of that name.
         where: What they have to meet, as `au metrics --where` has it: `"accuracy > 0.9 and status = finished"`.
         sort: The metric, parameter or other name to sort by, with a `-` before it for the greatest first.
         limit: How many at most: the first ones if they are sorted, else the newest.

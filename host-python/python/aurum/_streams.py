@@ -4,12 +4,16 @@ The streams stay the objects they are, with their descriptors, encodings and who
 replaced. What goes past it, such as the output of other programs, is not seen: `_capture.py` sees that.
 """
 
+import codecs
+import io
 import os
 import sys
 
 from ._aurum import output, run_id
 
 _watched: list = []
+#: What writes to a descriptor, and to no other stream.
+_BY_THEMSELVES = (io.TextIOWrapper, codecs.StreamWriter)
 #: Whether a write is a question, and whether it came through to us.
 _asking = _came_through = False
 #: The notebook that says when a cell begins and ends, and the task that runs its cells.
@@ -19,28 +23,41 @@ _notebook = _cell = None
 def install(*_):
     """Watch the standard streams, those that are not watched yet and allow it."""
     for number, stream in (1, sys.stdout), (2, sys.stderr):
-        if stream is None or _is_captured(stream) or _is_watched(stream):
-            continue
-        try:
-            forward = stream.write
-            stream.write = write = _watching(forward, number)
-        except (AttributeError, TypeError):
-            continue
-        _watched.append((stream, write))
+        if stream is not None and not _is_captured(stream) and not _is_watched(stream):
+            _watch(stream, number)
     _watch_cells()
 
 
+def look_again():
+    """Watch what the script has put in the place of a standard stream, where that writes to the same descriptor by itself. What passes on
+    to the former one is seen there, and what writes elsewhere is not the run's output."""
+    for number, stream in (1, sys.stdout), (2, sys.stderr):
+        known = any(watched is stream for watched, _ in _watched)
+        if not known and isinstance(stream, _BY_THEMSELVES) and leads_to(stream) == number and not _is_captured(stream):
+            _watch(stream, number)
+
+
+def _watch(stream, number):
+    try:
+        forward = stream.write
+        stream.write = write = _watching(forward, number)
+    except (AttributeError, TypeError):
+        return
+    _watched.append((stream, write))
+
+
 def _is_watched(stream):
-    """Whether what is written to it comes through to us. Others replace `write`, too, and may give back what was there before us."""
+    """Whether what is written to it comes through to us. Others replace `write`, too, and may give back what was there before us; and
+    what is put in the place of a stream may pass on to that one."""
     global _asking, _came_through
     ours = [write for watched, write in _watched if watched is stream]
-    if not ours or getattr(stream, "__dict__", {}).get("write") in ours:
+    if not _watched or getattr(stream, "__dict__", {}).get("write") in ours:
         return bool(ours)
     _asking, _came_through = True, False
     try:
         stream.write("")
     except Exception:
-        return True
+        return bool(ours)
     finally:
         _asking = False
     if not _came_through:

@@ -1,0 +1,168 @@
+"""Scripts with parsers of their own beside `au.parameters`: what those have read is what is recorded."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+from conftest import AuEnv, needs
+
+ARGPARSE = """
+import argparse
+parser = argparse.ArgumentParser()
+parser.add_argument("--layers", "-l", nargs="+", type=int, default=[8])
+parser.add_argument("--words", action="append", default=[])
+parser.add_argument("-v", "--verbose", action="count", default=0)
+parser.add_argument("--fast", action="store_true")
+parser.add_argument("--size", type=lambda text: int(text.removesuffix("k")) * 1000, default=1000)
+parser.add_argument("--rate", type=float, default=0.1)
+parser.add_argument("files", nargs="*")
+args = parser.parse_args()
+given = au.parameters(**vars(args))
+assert dict(given) == vars(args), (given, args)
+au.register_metric(done=1)
+"""
+
+
+def recorded(env: AuEnv) -> dict[str, tuple[object, str]]:
+    """Each parameter's value, and who gave it."""
+    parameters = json.loads(env.au("show", "@", "--json").ok().stdout)["parameters"]
+    return {name: (parameter["value"], parameter["source"]) for name, parameter in parameters.items()}
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("--layers 64 32", {"layers": [64, 32]}),
+        ("--layers 64", {"layers": [64]}),
+        ("-l 64 --rate=1e-3", {"layers": [64], "rate": 0.001}),
+        ("--lay 64", {"layers": [64]}),
+        ("--words a --words b", {"words": ["a", "b"]}),
+        ("-vv -v", {"verbose": 3}),
+        ("--fast train.csv", {"fast": True, "files": ["train.csv"]}),
+        ("--size 10k", {"size": 10_000}),
+        ("x=1 y", {"files": ["x=1", "y"]}),
+        ("", {}),
+    ],
+)
+def test_what_argparse_has_read_is_recorded(env: AuEnv, line: str, expected: dict[str, object]) -> None:
+    env.script(ARGPARSE)
+    out = env.python("src/experiment.py", *line.split()).ok()
+    assert out.stderr == ""
+    values = recorded(env)
+    for name, value in expected.items():
+        assert values[name] == (value, "command-line"), (name, values[name])
+    for name in values.keys() - expected.keys():
+        assert values[name][1] == "code", (name, values[name])
+
+
+def test_what_the_script_makes_of_its_arguments_afterwards_is_what_counts(env: AuEnv) -> None:
+    env.script(
+        "import argparse\nparser = argparse.ArgumentParser()\nparser.add_argument('--rate', type=float, default=0.1)\n"
+        "args = parser.parse_args()\nargs.rate *= 2\nassert au.parameters(**vars(args)).rate == args.rate\n"
+    )
+    env.python("src/experiment.py", "--rate", "0.5").ok()
+    assert recorded(env) == {"rate": (1.0, "command-line")}
+
+
+def test_what_argparse_leaves_is_read_as_ever(env: AuEnv) -> None:
+    env.script(
+        "import argparse\nparser = argparse.ArgumentParser()\nparser.add_argument('--data', default='x')\n"
+        "args, rest = parser.parse_known_args()\nau.parameters(data=args.data, epochs=3)\n"
+    )
+    env.python("src/experiment.py", "--data", "y", "epochs=5").ok()
+    assert recorded(env) == {"data": ("y", "command-line"), "epochs": (5, "command-line")}
+    env.python("src/experiment.py", "--epochs", "7").ok()
+    assert recorded(env)["epochs"] == (7, "command-line")
+    env.python("src/experiment.py", "--data", "y", "--epochs", "many").failed(1, "`epochs=many` is not an integer")
+    env.python("src/experiment.py", "--data", "y", "epoch=5").failed(1, "Did you mean `epochs`?")
+
+
+def test_two_parsers_and_a_sub_command(env: AuEnv) -> None:
+    env.script(
+        "import argparse, sys\nfirst, second = argparse.ArgumentParser(add_help=False), argparse.ArgumentParser()\n"
+        "first.add_argument('--seed', type=int, default=0)\nseed, rest = first.parse_known_args()\n"
+        "commands = second.add_subparsers(dest='command')\ntrain = commands.add_parser('train')\n"
+        "train.add_argument('--layers', nargs='+', type=int)\nargs = second.parse_args(rest)\n"
+        "au.parameters(seed=seed.seed, command=args.command, layers=args.layers)\n"
+    )
+    env.python("src/experiment.py", "--seed", "3", "train", "--layers", "64", "32").ok()
+    assert recorded(env) == {
+        "seed": (3, "command-line"), "command": ("train", "command-line"), "layers": ([64, 32], "command-line")
+    }
+
+
+def test_another_s_arguments_are_no_reading_of_the_command_line(env: AuEnv) -> None:
+    env.script(
+        "import argparse\nparser = argparse.ArgumentParser()\nparser.add_argument('--epochs', type=int, default=1)\n"
+        "parser.parse_args([])\nparser.parse_args(['--epochs', '9'])\nau.parameters(epochs=3)\n"
+    )
+    env.python("src/experiment.py", "--epochs", "many").failed(1, "`epochs=many` is not an integer")
+
+
+def test_aurum_may_come_before_argparse_or_after_it(env: AuEnv) -> None:
+    for first in ("import aurum as au\nimport argparse", "import argparse\nimport aurum as au"):
+        env.write("src/own.py", first + ARGPARSE.replace("import argparse", ""))
+        env.python("src/own.py", "--layers", "64", "32").ok()
+        assert recorded(env)["layers"] == ([64, 32], "command-line")
+
+
+def test_click(env: AuEnv) -> None:
+    needs("click")
+    env.script(
+        "import click\n@click.command()\n@click.option('--layers', '-l', multiple=True, type=int)\n"
+        "@click.option('--fast', is_flag=True)\n@click.option('--rate', default=0.1)\n@click.argument('files', nargs=-1)\n"
+        "def main(**given):\n    assert dict(au.parameters(**given)) == given\nmain()\n"
+    )
+    env.python("src/experiment.py", "-l", "64", "--layers", "32", "--fast", "train.csv").ok()
+    assert recorded(env) == {
+        "layers": ([64, 32], "command-line"), "fast": (True, "command-line"), "rate": (0.1, "code"),
+        "files": (["train.csv"], "command-line"),
+    }
+
+
+def test_typer(env: AuEnv) -> None:
+    needs("typer")
+    env.script(
+        "import typer\ndef main(layers: list[int] = [8], rate: float = 0.1, fast: bool = False):\n"
+        "    au.parameters(layers=layers, rate=rate, fast=fast)\ntyper.run(main)\n"
+    )
+    env.python("src/experiment.py", "--layers", "64", "--layers", "32", "--fast").ok()
+    assert recorded(env) == {"layers": ([64, 32], "command-line"), "rate": (0.1, "code"), "fast": (True, "command-line")}
+
+
+def test_absl(env: AuEnv) -> None:
+    needs("absl")
+    env.script(
+        "from absl import app, flags\nflags.DEFINE_multi_integer('layers', [8], '')\nflags.DEFINE_bool('fast', False, '')\n"
+        "def main(rest):\n    au.parameters(layers=flags.FLAGS.layers, fast=flags.FLAGS.fast, epochs=3)\napp.run(main)\n"
+    )
+    env.python("src/experiment.py", "--layers", "64", "--layers=32", "epochs=4").ok()
+    assert recorded(env) == {
+        "layers": ([64, 32], "command-line"), "fast": (False, "code"), "epochs": (4, "command-line")
+    }
+
+
+def test_hydra(env: AuEnv) -> None:
+    needs("hydra")
+    env.script(
+        "import hydra\nfrom omegaconf import OmegaConf\n@hydra.main(version_base=None, config_path='.', config_name='config')\n"
+        "def main(config):\n    au.parameters(**OmegaConf.to_container(config))\nmain()\n"
+    )
+    env.write("src/config.yaml", "rate: 0.1\nmodel: {layers: [8], name: small}\n")
+    env.python("src/experiment.py", "rate=0.5", "model.layers=[64,32]", "+extra=yes").ok()
+    assert recorded(env) == {
+        "rate": (0.5, "command-line"), "model": ({"layers": [64, 32], "name": "small"}, "command-line"),
+        "extra": ("yes", "command-line"),
+    }
+
+
+@pytest.mark.parametrize("how", ["-c", "-"])
+def test_a_script_that_is_given_as_text_has_a_command_line_too(env: AuEnv, how: str) -> None:
+    text = "import aurum as au\nprint(au.parameters(a=1).a)\n"
+    script = env.write("text", text)
+    command = ["sh", "-c", f'exec "$@" < {script}', "sh", sys.executable, *(("-c", text) if how == "-c" else ("-",))]
+    assert env.run(*command, "a=7").ok().stdout == "7\n"
+    assert recorded(env) == {"a": (7, "command-line")}
+    env.run(*command, "b=7").failed(1, "Unknown parameters: `b`")
