@@ -1,7 +1,9 @@
 //! Models: bytes that Aurum keeps and never looks into.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Cursor, Read};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aurum_host::{Failure, FailureKind};
 use pyo3::exceptions::PyTypeError;
@@ -31,6 +33,7 @@ use crate::{process, warn};
 pub(crate) fn save_model(py: Python<'_>, data: &Bound<'_, PyAny>, name: &str) -> PyResult<()> {
     let bytes = read_bytes("A model", data)?;
     if !enter(py, Beginning::default())? {
+        unsaved().insert(name.to_owned());
         return Ok(());
     }
     let (saved, warnings) = long(py, |session| {
@@ -61,6 +64,11 @@ pub(crate) fn save_model(py: Python<'_>, data: &Bound<'_, PyAny>, name: &str) ->
 #[pyfunction]
 #[pyo3(signature = (name="model", experiment=None))]
 pub(crate) fn load_model<'py>(py: Python<'py>, name: &str, experiment: Option<&str>) -> PyResult<Bound<'py, PyBytes>> {
+    if experiment.is_none() && process::is_disabled(py) && unsaved().contains(name) {
+        let message = format!("The model `{name}` is not kept while tracking is switched off");
+        let hint = "Name an experiment whose model to load, or run without `--no-tracking` and `AURUM_MODE=disabled`";
+        return Err(raise(py, &Failure::new(FailureKind::NoModel, message, hint)));
+    }
     let Some(root) = process::project(py) else {
         let hint = "Run `au init` in the project's folder, and save a model first";
         let message = "There are no models to load outside of a project";
@@ -84,6 +92,12 @@ pub(crate) fn load_model<'py>(py: Python<'py>, name: &str, experiment: Option<&s
     warn::pass_on(py, &warnings);
     let (file, location) = opened.map_err(|failure| raise(py, &failure))?;
     whole(py, file, location.size, &format!("model `{name}` of {}", location.experiment))
+}
+
+/// Names of models that this process would have saved. An earlier run's model must not pass for one of them.
+fn unsaved() -> MutexGuard<'static, BTreeSet<String>> {
+    static NAMES: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    NAMES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A file of the store as bytes, straight into Python's memory: it may be most of what fits.

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use aurum_host::{Declared, Failure, Resolution, Source, Word};
+use aurum_host::{Declared, Failure, FailureKind, Resolution, Source, Word};
 use pyo3::exceptions::{PyAttributeError, PyKeyError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -233,20 +233,32 @@ pub(crate) fn parameters(
         forget_former(py)?;
     }
     let known = merge(py, names, declared)?;
+    // What an earlier call came to stays, whatever a parser has made of the command line since.
+    let kept = current_values(py).copy()?;
+    for name in names.iter().chain(declared.into_iter().flat_map(|declared| declared.keys())) {
+        if kept.contains(&name)? {
+            kept.del_item(&name)?;
+        }
+    }
     let resolved = PyDict::new(py);
     let mut resolution = match process::is_own() {
-        true => Some(resolve(py, &known, unsafe_parameter_checking)?),
+        true => Some(resolve(py, &known, &kept, unsafe_parameter_checking)?),
         false => None,
     };
     match &mut resolution {
         Some(Ok(resolution)) => {
             for parameter in &mut resolution.parameters {
+                if let Some(value) = kept.get_item(&parameter.name)? {
+                    parameter.value = values::to_json(&parameter.name, &value)?;
+                    continue;
+                }
                 let default = known.get_item(&parameter.name)?.filter(|default| !default.is(PyEllipsis::get(py)));
                 let value = match (parameter.source, default) {
                     (Source::Code, Some(default)) => default,
                     (Source::Code, None) => values::from_json(py, &parameter.value)?,
                     (Source::CommandLine, Some(default)) => {
-                        if values::to_json(&parameter.name, &default)? == parameter.value {
+                        // What is the same stays the object that it is.
+                        if values::are_same(&values::to_json(&parameter.name, &default)?, &parameter.value) {
                             default
                         } else {
                             let given = values::from_json(py, &parameter.value)?;
@@ -312,8 +324,13 @@ fn merge<'py>(
     Ok(known)
 }
 
-/// The values by the command line. A failure where the core can't be asked and its user did not ask for anything either.
-fn resolve(py: Python<'_>, known: &Bound<'_, PyDict>, lenient: bool) -> PyResult<Result<Resolution, Failure>> {
+/// The values by the command line, save for those that are kept. A failure where the core can't be asked and its user did not ask for anything either.
+fn resolve(
+    py: Python<'_>,
+    known: &Bound<'_, PyDict>,
+    kept: &Bound<'_, PyDict>,
+    lenient: bool,
+) -> PyResult<Result<Resolution, Failure>> {
     let mut declared = Vec::with_capacity(known.len());
     for (name, default) in known.iter() {
         let name: String = name.extract()?;
@@ -326,7 +343,10 @@ fn resolve(py: Python<'_>, known: &Bound<'_, PyDict>, lenient: bool) -> PyResult
         declared.push(Declared { name, default, words });
     }
     let arguments = process::arguments(py);
-    let parsed = process::parsed(py);
+    let mut parsed = process::parsed(py, known);
+    if let Some(parsed) = &mut parsed {
+        parsed.names.extend(kept.keys().extract::<Vec<String>>()?);
+    }
     LENIENT.fetch_or(lenient, Ordering::Relaxed);
     let lenient = LENIENT.load(Ordering::Relaxed) || process::has_flag(py, "--unsafe-parameter-checking");
     let reserved = public_names(py)?;
@@ -343,8 +363,15 @@ fn resolve(py: Python<'_>, known: &Bound<'_, PyDict>, lenient: bool) -> PyResult
             }
             Ok(Ok(resolution))
         }
+        // Its parent has read the same command line, and given it what that came to.
+        Err(failure) if process::is_worker() => Ok(Err(failure)),
         // To train with other values than those asked for would be worse than not to train.
-        Err(failure) if is_mistake(failure.kind) || !arguments.is_empty() => Err(raise(py, &failure)),
+        Err(mut failure) if is_mistake(failure.kind) || !arguments.is_empty() => {
+            if failure.kind == FailureKind::InvalidValue && parsed.is_none() && process::has_argparse(py) {
+                failure.hints.push("Import `aurum` before the script's own parser reads the command line".to_owned());
+            }
+            Err(raise(py, &failure))
+        }
         Err(failure) => Ok(Err(failure)),
     }
 }

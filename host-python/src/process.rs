@@ -91,6 +91,11 @@ fn is_off(mode: &OsStr) -> bool {
     mode.eq_ignore_ascii_case("disabled")
 }
 
+/// Whether the script may have parsed its command line before it imported `aurum`, which then has seen nothing of it.
+pub(crate) fn has_argparse(py: Python<'_>) -> bool {
+    modules(py).and_then(|modules| modules.contains("argparse")).unwrap_or(false)
+}
+
 /// The rank of a process of a distributed training that leaves recording to the first one.
 pub(crate) fn other_rank() -> Option<Rank> {
     let ranks = std::env::var("AURUM_RANKS").ok();
@@ -166,14 +171,14 @@ fn is_from_text(py: Python<'_>) -> bool {
 }
 
 /// What the script's own parser has made of the command line. None where it has none, or can't be asked: then it is read strictly.
-pub(crate) fn parsed(py: Python<'_>) -> Option<Parsed> {
+pub(crate) fn parsed(py: Python<'_>, declared: &Bound<'_, PyDict>) -> Option<Parsed> {
     let read = || -> PyResult<Option<Parsed>> {
-        let read = py.import("aurum._parsers")?.call_method0("read")?;
+        let read = py.import("aurum._parsers")?.call_method1("read", (declared,))?;
         if read.is_none() {
             return Ok(None);
         }
-        let (given, rest): (Bound<'_, PyAny>, Bound<'_, PyAny>) = read.extract()?;
-        Ok(Some(Parsed { given: texts(&given)?, rest: texts(&rest)? }))
+        let (names, given, rest): (Bound<'_, PyAny>, Bound<'_, PyAny>, Bound<'_, PyAny>) = read.extract()?;
+        Ok(Some(Parsed { names: texts(&names)?, given: texts(&given)?, rest: texts(&rest)? }))
     };
     read().ok().flatten()
 }

@@ -1,7 +1,7 @@
 //! Values from the command line in the shapes that the defaults in the code have: JSON has fewer shapes than Python.
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple, PyType};
 
 use crate::errors::invalid_value;
 use crate::values::{Rich, to_json};
@@ -75,22 +75,35 @@ fn like<'py>(
         Rich::Text | Rich::Path => class.call1((value,)),
         Rich::Fields => {
             let replaced = value.cast::<PyDict>()?.copy()?;
+            let fields = default.getattr("__dataclass_fields__")?.cast_into::<PyDict>()?;
             for (field, given) in replaced.iter() {
-                if let Some(default) = default.getattr_opt(field.cast::<PyString>()?)? {
-                    replaced.set_item(&field, field_like(&format!("{name}.{field}"), given, &default)?)?;
-                }
+                let (Some(declared), Some(default)) =
+                    (fields.get_item(&field)?, default.getattr_opt(field.cast::<PyString>()?)?)
+                else {
+                    continue;
+                };
+                let given = field_like(&format!("{name}.{field}"), given, &default, &declared.getattr("type")?)?;
+                replaced.set_item(&field, given)?;
             }
             value.py().import("dataclasses")?.call_method("replace", (default,), Some(&replaced))
         }
         Rich::Row => {
             let given = value.cast::<PyList>()?;
             let fields = default.getattr("_fields")?.cast_into::<PyTuple>()?;
+            let types = class.getattr_opt("__annotations__")?;
             let items = PyList::empty(value.py());
-            for (position, item) in given.iter().enumerate() {
-                let Ok(field) = fields.get_item(position) else { break };
-                items.append(field_like(&format!("{name}.{field}"), item, &default.get_item(position)?)?)?;
+            for (position, field) in fields.iter().enumerate() {
+                let default = default.get_item(position)?;
+                // The last ones may be left out.
+                let Ok(item) = given.get_item(position) else {
+                    items.append(default)?;
+                    continue;
+                };
+                let declared = types.as_ref().and_then(|types| types.get_item(&field).ok());
+                let declared = declared.unwrap_or_else(|| value.py().None().into_bound(value.py()));
+                items.append(field_like(&format!("{name}.{field}"), item, &default, &declared)?)?;
             }
-            // Its own words for too few and too many.
+            // More than there are: the class says so.
             for item in given.iter().skip(items.len()) {
                 items.append(item)?;
             }
@@ -99,31 +112,41 @@ fn like<'py>(
     }
 }
 
-/// The value of a field: of the type that it has in the code, or as its class takes it.
-fn field_like<'py>(name: &str, value: Bound<'py, PyAny>, default: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    let other = if Rich::of(default)?.is_some() || default.is_none() {
-        None
-    } else if default.is_instance_of::<PyBool>() {
-        (!value.is_instance_of::<PyBool>()).then_some("a bool")
-    } else if default.is_instance_of::<PyInt>() {
-        (!is_integer(&value)).then_some("an integer")
-    } else if default.is_instance_of::<PyFloat>() {
-        (!is_integer(&value) && !value.is_instance_of::<PyFloat>()).then_some("a float")
-    } else if default.is_instance_of::<PyString>() {
-        (!value.is_instance_of::<PyString>()).then_some("text")
-    } else if default.is_instance_of::<PyDict>() {
-        (!value.is_instance_of::<PyDict>()).then_some("a JSON object")
-    } else {
-        (items_of(default).is_some() && !value.is_instance_of::<PyList>()).then_some("a list")
+/// The value of a field that is declared to be of a type. Only plain types are checked: others say in too many ways what they allow.
+fn field_like<'py>(
+    name: &str,
+    value: Bound<'py, PyAny>,
+    default: &Bound<'py, PyAny>,
+    declared: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let declared = match declared.cast::<PyString>() {
+        // As `from __future__ import annotations` has it.
+        Ok(text) => text.to_string_lossy().into_owned(),
+        Err(_) => match declared.cast::<PyType>() {
+            Ok(class) if !declared.hasattr("__args__")? => class.name()?.to_string_lossy().into_owned(),
+            _ => String::new(),
+        },
     };
-    match other {
-        Some(noun) => {
-            let message = format!("`{name}={value}` is not {noun}");
-            let hint = format!("The default in the code is `{}`; give a value of the same type", default.repr()?);
-            Err(invalid_value(value.py(), message, &hint))
-        }
-        None => shaped_like(name, value, default),
+    let (noun, fits) = match declared.as_str() {
+        "bool" => ("a bool", value.is_instance_of::<PyBool>()),
+        "int" => ("an integer", is_integer(&value)),
+        "float" => ("a float", is_integer(&value) || value.is_instance_of::<PyFloat>()),
+        "str" => ("text", value.is_instance_of::<PyString>()),
+        "list" | "tuple" => ("a list", value.is_instance_of::<PyList>()),
+        "dict" => ("a JSON object", value.is_instance_of::<PyDict>()),
+        // Whatever it is else, it may also be nothing.
+        _ if value.is_none() => return Ok(value),
+        _ => ("", true),
+    };
+    if !fits {
+        let message = format!("`{name}={value}` is not {noun}");
+        let hint = format!("The default in the code is `{}`; give a value of the same type", default.repr()?);
+        return Err(invalid_value(value.py(), message, &hint));
     }
+    if declared == "float" && is_integer(&value) {
+        return value.py().get_type::<PyFloat>().call1((value,));
+    }
+    shaped_like(name, value, default)
 }
 
 /// A list or a tuple.

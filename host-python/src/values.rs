@@ -97,7 +97,7 @@ pub(crate) enum Rich {
     Path,
     /// The fields of a dataclass, as a dict.
     Fields,
-    /// The fields of a `NamedTuple`, as a list.
+    /// A `NamedTuple`, as the list of its fields.
     Row,
 }
 
@@ -128,11 +128,12 @@ impl Rich {
         if let Some(path) = value.getattr_opt("__fspath__")? {
             return Ok(Some((Self::Path, path.call0()?)));
         }
-        let fields = value.getattr_opt("__dataclass_fields__")?;
-        if let Some(fields) = fields.filter(|_| !value.is_instance_of::<PyType>()) {
+        if value.hasattr("__dataclass_fields__")? && !value.is_instance_of::<PyType>() {
             let plain = PyDict::new(py);
-            for field in fields.cast::<PyDict>()?.keys() {
-                plain.set_item(&field, value.getattr(field.cast::<PyString>()?)?)?;
+            // Without what only its class has, and what only its making takes.
+            for field in py.import("dataclasses")?.call_method1("fields", (value,))?.try_iter()? {
+                let name = field?.getattr("name")?.cast_into::<PyString>()?;
+                plain.set_item(&name, value.getattr(&name)?)?;
             }
             return Ok(Some((Self::Fields, plain.into_any())));
         }
@@ -217,4 +218,10 @@ fn from_number<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyAny>> 
         Ok(integer) => Ok(integer.into_pyobject(py)?.into_any()),
         Err(_) => py.get_type::<PyInt>().call1((text,)),
     }
+}
+
+/// Whether two JSON texts say the same, in whatever order their keys are.
+pub(crate) fn are_same(one: &str, other: &str) -> bool {
+    let read = |text| serde_json::from_str::<Value>(text).ok();
+    one == other || read(one).is_some_and(|one| read(other) == Some(one))
 }

@@ -272,6 +272,17 @@ REPLACED = {
     "a wrapper of what is detached": "sys.stdout = io.TextIOWrapper(sys.stdout.detach(), encoding='utf-8', line_buffering=True)",
     "a writer of codecs": "sys.stdout = codecs.getwriter('utf-8')(sys.stdout.buffer)",
     "a file of the same descriptor": "sys.stdout = open(1, 'w', closefd=False, buffering=1)",
+    "a copy of the descriptor": "import os\nsys.stdout = os.fdopen(os.dup(1), 'w', buffering=1)",
+    "a guarded logger": "class Log:\n    def __init__(self, to): self.to = to\n    def write(self, text):\n"
+    "        if text.strip(): self.to.write(text.rstrip() + '\\n')\n    def flush(self): self.to.flush()\nsys.stdout = Log(sys.stdout)",
+    "a buffering tee": "class Tee:\n    def __init__(self, to): self.to, self.held = to, ''\n    def write(self, text):\n"
+    "        *lines, self.held = (self.held + text).split('\\n')\n        [self.to.write(line + '\\n') for line in lines]\n"
+    "    def flush(self): self.to.flush()\nsys.stdout = Tee(sys.stdout)",
+    "a class of the wrapper's": "class Tee(io.TextIOWrapper):\n    def write(self, text): return former.write(text)\n"
+    "former = sys.stdout\nsys.stdout = Tee(open(1, 'wb', closefd=False), encoding='utf-8')",
+    "a proxy": "class Proxy:\n    def __init__(self, of): object.__setattr__(self, 'of', of)\n"
+    "    def __getattr__(self, name): return getattr(self.of, name)\n    def __setattr__(self, name, value): setattr(self.of, name, value)\n"
+    "    __class__ = property(lambda self: type(self.of))\nsys.stdout = Proxy(sys.stdout)",
     "a tee": "class Tee:\n    def __init__(self, *to): self.to = to\n    def write(self, text): [to.write(text) for to in self.to]\n"
     "    def flush(self): [to.flush() for to in self.to]\nsys.stdout = Tee(sys.stdout, open('copy.txt', 'w'))",
 }

@@ -108,6 +108,93 @@ def test_aurum_may_come_before_argparse_or_after_it(env: AuEnv) -> None:
         assert recorded(env)["layers"] == ([64, 32], "command-line")
 
 
+UNREAD = {
+    "all that follows": ("parser.add_argument('rest', nargs=argparse.REMAINDER)", "parser.parse_args()", "train --epochs 50"),
+    "an abbreviation of another's": ("parser.add_argument('--epochs-more', type=int)", "parser.parse_known_args()", "--epochs 50"),
+    "a flag of which the script keeps nothing": ("parser.add_argument('--epochs', type=int, default=3)", "parser.parse_args()", "--epochs 50"),
+    "another name's value": ("parser.add_argument('--set', action='append')", "parser.parse_args()", "--set epochs=50"),
+}
+
+
+@pytest.mark.parametrize("case", UNREAD)
+def test_what_a_parser_has_not_read_for_a_parameter_overrides_it(env: AuEnv, case: str) -> None:
+    declare, read, line = UNREAD[case]
+    env.script(f"import argparse\nparser = argparse.ArgumentParser()\n{declare}\n{read}\nau.parameters(epochs=3)\n")
+    env.python("src/experiment.py", *line.split()).ok()
+    assert recorded(env) == {"epochs": (50, "command-line")}
+
+
+def test_a_parameter_without_a_default_is_read_beside_a_parser(env: AuEnv) -> None:
+    env.script("import argparse\nparser = argparse.ArgumentParser()\nparser.add_argument('--rate')\nparser.parse_args()\nau.parameters('rate')\n")
+    env.python("src/experiment.py", "--rate", "0.5").ok()
+    assert recorded(env) == {"rate": (0.5, "command-line")}
+
+
+def test_a_later_parser_changes_no_value_that_the_script_has(env: AuEnv) -> None:
+    env.script(
+        "import argparse\nau.parameters(rate=0.1)\nparser = argparse.ArgumentParser()\nparser.add_argument('--rate', type=float)\n"
+        "parser.parse_args()\nau.parameters(n=1)\nassert au.rate == 0.5\n"
+    )
+    env.python("src/experiment.py", "--rate", "0.5").ok()
+    assert recorded(env) == {"rate": (0.5, "command-line"), "n": (1, "code")}
+
+
+def test_another_command_line_in_its_place_is_read_anew(env: AuEnv) -> None:
+    env.script(
+        "import argparse, sys\nparser = argparse.ArgumentParser()\nparser.add_argument('--n', type=int, default=1)\n"
+        "for line in (['--n', '2'], []):\n    sys.argv[1:] = line\n    with au.run('one'):\n"
+        "        au.parameters(**vars(parser.parse_args()))\n"
+    )
+    env.python("src/experiment.py").ok()
+    rows = [json.loads(env.au("show", tag.removeprefix("au/"), "--json").ok().stdout)["parameters"]["n"] for tag in env.tags()]
+    assert sorted((row["value"], row["source"]) for row in rows) == [(1, "code"), (2, "command-line")]
+
+
+def test_what_a_parser_has_made_stays_the_object_that_it_is(env: AuEnv) -> None:
+    env.script(
+        "import argparse, collections\nparser = argparse.ArgumentParser()\n"
+        "parser.add_argument('--counts', type=collections.Counter)\nargs = parser.parse_args()\n"
+        "assert au.parameters(**vars(args))['counts'] is args.counts\n"
+    )
+    env.python("src/experiment.py", "--counts", "hello").ok()
+    assert recorded(env)["counts"] == ({"e": 1, "h": 1, "l": 2, "o": 1}, "command-line")
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_a_worker_declares_what_its_parent_has_parsed(env: AuEnv, method: str) -> None:
+    env.script(
+        "import argparse, multiprocessing\n"
+        "def work(args):\n    assert au.parameters(**vars(args)).layers == [64, 32]\n    au.log(loss=1)\n"
+        "if __name__ == '__main__':\n    parser = argparse.ArgumentParser()\n"
+        "    parser.add_argument('--layers', nargs='+', type=int)\n    args = parser.parse_args()\n    au.parameters(**vars(args))\n"
+        f"    worker = multiprocessing.get_context('{method}').Process(target=work, args=(args,))\n"
+        "    worker.start()\n    worker.join()\n    assert worker.exitcode == 0\n"
+    )
+    out = env.python("src/experiment.py", "--layers", "64", "32").ok()
+    assert out.stderr == ""
+    assert recorded(env) == {"layers": ([64, 32], "command-line")}
+
+
+def test_many_arguments_are_noted_in_no_time(env: AuEnv) -> None:
+    env.script(
+        "import argparse, time\nparser = argparse.ArgumentParser()\nparser.add_argument('files', nargs='*')\nbegin = time.perf_counter()\n"
+        "args = parser.parse_args()\nourselves = time.perf_counter() - begin\nbegin = time.perf_counter()\n"
+        "argparse.ArgumentParser.parse_known_args.__wrapped__(parser)\nprint(ourselves / (time.perf_counter() - begin))\n"
+    )
+    out = env.python("src/experiment.py", *(f"image-{number}.jpg" for number in range(20_000))).ok()
+    assert float(out.stdout) < 50, "it was a thousand times as long when each argument was looked for in a list"
+
+
+def test_who_parses_before_the_import_is_told(env: AuEnv) -> None:
+    env.write(
+        "src/late.py",
+        "import argparse\nparser = argparse.ArgumentParser()\nparser.add_argument('--layers', nargs='+', type=int)\n"
+        "args = parser.parse_args()\nimport aurum as au\nau.parameters(**vars(args))\n",
+    )
+    out = env.python("src/late.py", "--layers", "64", "32").failed(1, "`layers=64` is not a list")
+    assert "hint: Import `aurum` before the script's own parser reads the command line" in out.stderr
+
+
 def test_click(env: AuEnv) -> None:
     needs("click")
     env.script(
@@ -119,6 +206,40 @@ def test_click(env: AuEnv) -> None:
     assert recorded(env) == {
         "layers": ([64, 32], "command-line"), "fast": (True, "command-line"), "rate": (0.1, "code"),
         "files": (["train.csv"], "command-line"),
+    }
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "given = main(standalone_mode=False)\nau.parameters(**given)",
+        "given = main(standalone_mode=False)\nimport threading\nthread = threading.Thread(target=lambda: au.parameters(**given))\n"
+        "thread.start()\nthread.join()",
+    ],
+)
+def test_click_after_its_command_and_in_a_thread(env: AuEnv, call: str) -> None:
+    needs("click")
+    env.script(
+        "import click\n@click.command()\n@click.option('--layers', multiple=True, type=int)\n@click.option('--fast', is_flag=True)\n"
+        f"@click.argument('file')\ndef main(**given):\n    return given\n{call}\nau.parameters(extra=1)\n"
+    )
+    env.python("src/experiment.py", "--layers", "2", "--fast", "train.csv").ok()
+    assert recorded(env) == {
+        "layers": ([2], "command-line"), "fast": (True, "command-line"), "file": ("train.csv", "command-line"), "extra": (1, "code"),
+    }
+
+
+def test_a_group_of_click_leaves_what_it_was_not_told_of(env: AuEnv) -> None:
+    needs("click")
+    env.script(
+        "import click\n@click.group()\n@click.option('--seed', default=0)\ndef main(seed):\n    pass\n"
+        "@main.command(context_settings={'ignore_unknown_options': True})\n@click.option('--layers', multiple=True, type=int)\n"
+        "@click.argument('rest', nargs=-1, type=click.UNPROCESSED)\ndef train(layers, rest):\n"
+        "    au.parameters(layers=layers, epochs=3, seed=click.get_current_context().parent.params['seed'])\nmain()\n"
+    )
+    env.python("src/experiment.py", "--seed", "4", "train", "--layers", "2", "--epochs", "50").ok()
+    assert recorded(env) == {
+        "layers": ([2], "command-line"), "epochs": (50, "command-line"), "seed": (4, "command-line"),
     }
 
 
@@ -142,6 +263,35 @@ def test_absl(env: AuEnv) -> None:
     assert recorded(env) == {
         "layers": ([64, 32], "command-line"), "fast": (False, "code"), "epochs": (4, "command-line")
     }
+
+
+def test_absl_that_has_not_read_the_command_line(env: AuEnv) -> None:
+    needs("absl")
+    env.script(
+        "from absl import flags\nflags.DEFINE_integer('n', 1, '')\nflags.FLAGS.mark_as_parsed()\nau.parameters(n=1, rate=0.1)\n"
+    )
+    env.python("src/experiment.py", "--rate", "0.5", "--n", "7").ok()
+    assert recorded(env) == {"n": (7, "command-line"), "rate": (0.5, "command-line")}
+    env.python("src/experiment.py", "--rate", "fast").failed(1, "`rate=fast` is not a float")
+
+
+def test_hydra_s_groups_sweeps_and_quotes(env: AuEnv) -> None:
+    needs("hydra")
+    env.script(
+        "import hydra\nfrom omegaconf import OmegaConf\n@hydra.main(version_base=None, config_path='.', config_name='config')\n"
+        "def main(config):\n    plain = OmegaConf.to_container(config)\n    with au.run('job'):\n"
+        "        assert dict(au.parameters(**plain)) == plain\nmain()\n"
+    )
+    env.write("src/config.yaml", "defaults: [{model: small}]\nrate: 0.1\nname: base\n")
+    env.write("src/model/small.yaml", "layers: [8]\n")
+    env.write("src/model/large.yaml", "layers: [8, 8]\n")
+    env.python("src/experiment.py", "model=large", "name='a b'").ok()
+    assert recorded(env) == {
+        "model": ({"layers": [8, 8]}, "command-line"), "rate": (0.1, "code"), "name": ("a b", "command-line")
+    }
+    env.python("src/experiment.py", "-m", "rate=0.1,0.2", "name=a,b").ok()
+    jobs = [(row["parameters"]["rate"], row["parameters"]["name"]) for row in env.rows()[1:]]
+    assert sorted(jobs) == [(0.1, "a"), (0.1, "b"), (0.2, "a"), (0.2, "b")]
 
 
 def test_hydra(env: AuEnv) -> None:

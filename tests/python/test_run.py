@@ -261,6 +261,14 @@ def test_models_can_be_loaded_while_nothing_is_recorded(env: AuEnv) -> None:
     assert {name: held for name, held in env.everything().items() if name in before} == before
 
 
+def test_an_earlier_model_does_not_pass_for_one_that_is_not_kept(env: AuEnv) -> None:
+    env.script("au.save_model(b'monday')\n")
+    env.python("src/experiment.py").ok()
+    env.script("au.save_model(b'today')\nprint(au.load_model(experiment='@'))\nau.load_model()\n")
+    out = env.python("src/experiment.py", "--no-tracking").failed(1, "The model `model` is not kept while tracking is switched off")
+    assert out.stdout == "b'monday'\n"
+
+
 def test_a_mode_that_there_is_not_is_told(env: AuEnv) -> None:
     env.script("au.parameters(a=1)\n")
     out = env.python("src/experiment.py", env={"AURUM_MODE": "disable"}).ok()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from conftest import AuEnv
 
 SCRIPT = """
@@ -86,7 +88,7 @@ def test_what_can_not_be_one_is_told(env: AuEnv) -> None:
 NESTED = """
 import dataclasses, enum, pathlib, typing
 
-class Mode(enum.StrEnum if hasattr(enum, "StrEnum") else str, *([] if hasattr(enum, "StrEnum") else [enum.Enum])):
+class Mode(str, enum.Enum):
     FAST = "fast"
     SLOW = "slow"
 
@@ -160,3 +162,59 @@ def test_what_is_of_another_kind_within_is_told_by_its_place(env: AuEnv) -> None
         out = env.python("src/experiment.py", given).failed(1, f"InvalidValueError: {message}" if message[0] == "`" else message)
         assert out.stderr.count("Traceback") == 1 and "hint: " in out.stderr, out.stderr
     assert env.rows() == []
+
+
+def test_a_field_takes_what_its_type_takes(env: AuEnv) -> None:
+    env.script(
+        """
+import dataclasses, typing
+
+class Pair(typing.NamedTuple):
+    first: int = 1
+    second: float = 0.5
+
+@dataclasses.dataclass
+class Options:
+    scale: dataclasses.InitVar[int]
+    kinds: typing.ClassVar = print
+    rate: float = 1
+    device: typing.Optional[str] = "cuda"
+    layers: typing.Union[int, list] = 3
+    pair: "Pair" = Pair(5, 6.0)
+    def __post_init__(self, scale):
+        self.rate *= scale
+
+print(au.parameters(options=Options(1), pair=Pair(5, 6.0)))
+"""
+    )
+    recorded = {"rate": 1, "device": "cuda", "layers": 3, "pair": [5, 6.0]}
+    env.python("src/experiment.py").ok()
+    assert env.rows()[-1]["parameters"]["options"] == recorded
+    out = env.python("src/experiment.py", "pair=[9]").ok()
+    assert "pair': Pair(first=9, second=6.0)" in out.stdout, "what is left out stays what the code has"
+
+
+OPTIONS = """
+import dataclasses, typing
+
+@dataclasses.dataclass
+class Options:
+    rate: float = 1
+    device: typing.Optional[str] = "cuda"
+    layers: typing.Union[int, list] = 3
+
+print(au.parameters(options=Options()).options)
+"""
+
+
+def test_a_field_takes_what_its_annotation_allows(env: AuEnv) -> None:
+    env.script(OPTIONS)
+    out = env.python("src/experiment.py", 'options={"rate": 0.5, "device": null, "layers": [1]}').ok()
+    assert out.stdout == "Options(rate=0.5, device=None, layers=[1])\n"
+
+
+def test_the_deepest_values_and_conditions_fit_the_sandbox(env: AuEnv) -> None:
+    env.script("deep = 1\nfor _ in range(63):\n    deep = [deep]\nau.parameters(deep=deep, given=[])\n")
+    env.python("src/experiment.py", "given=" + "[" * 60 + "]" * 60).ok()
+    nested = "(" * 64 + "status = finished" + ")" * 64
+    assert len(json.loads(env.au("metrics", "--json", "--where", nested).ok().stdout)) == 1

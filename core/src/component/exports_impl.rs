@@ -99,7 +99,7 @@ impl experiments::Guest for Component {
                 Ok(Declared { name, default, words })
             })
             .collect::<Result<Vec<_>, Failure>>()?;
-        let parsed = parsed.map(|experiments::Parsed { given, rest }| Parsed { given, rest });
+        let parsed = parsed.map(|experiments::Parsed { names, given, rest }| Parsed { names, given, rest });
         let resolution = parameters::resolve(&declared, &arguments, parsed.as_ref(), lenient, &reserved)?;
         let parameter = |parameter: Parameter| experiments::Parameter {
             name: parameter.name,

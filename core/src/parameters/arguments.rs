@@ -18,7 +18,7 @@ pub(super) enum Given<'a> {
     Text(&'a str),
     /// As a flag alone; here as it was written.
     Flag(&'a str),
-    /// To the script's own parser, which has made the default of it.
+    /// To the script's own parser: the declared default is what this has made of it.
     Parsed,
 }
 
@@ -40,7 +40,8 @@ pub(super) fn read<'a>(
 ) -> Result<Givings<'a>> {
     let mut givings = Givings::default();
     let has_read = |argument: &str| parsed.is_some_and(|parsed| parsed.has_read(argument));
-    for parameter in declared {
+    let reads = |parameter: &Declared| parsed.is_some_and(|parsed| parsed.reads(parameter));
+    for parameter in declared.iter().filter(|parameter| reads(parameter)) {
         if parsed.is_some_and(|parsed| parsed.given.contains(&parameter.name)) {
             givings.declared.insert(&parameter.name, Given::Parsed);
         }
@@ -58,7 +59,7 @@ pub(super) fn read<'a>(
                 // care: alone it means nothing.
                 continue;
             };
-            if has_read(argument) {
+            if has_read(argument) && reads(parameter) {
                 givings.declared.insert(&parameter.name, Given::Parsed);
                 continue;
             }
@@ -66,7 +67,8 @@ pub(super) fn read<'a>(
             givings.declared.insert(&parameter.name, text.map_or(Given::Flag(argument), Given::Text));
         } else if let Some((name, text)) = bare(argument) {
             if let Some(parameter) = find(declared, name) {
-                givings.declared.insert(&parameter.name, Given::Text(text));
+                let given = if has_read(argument) && reads(parameter) { Given::Parsed } else { Given::Text(text) };
+                givings.declared.insert(&parameter.name, given);
             } else if has_read(argument) && !declared.is_empty() {
                 // The script's own, such as one of several `--set name=value`.
             } else if is_name(name) {
@@ -138,7 +140,10 @@ fn is_value(declared: &[Declared], parameter: &Declared, next: &str) -> bool {
 /// What a parameter's text means: one of its words, or else a value of its default's type.
 pub(super) fn read_value(parameter: &Declared, text: &str) -> Result<serde_json::Value> {
     let names: Vec<&str> = parameter.words.iter().map(|(name, _)| name.as_str()).collect();
-    let converted = literal::convert(&parameter.name, parameter.default.as_ref(), text);
+    // Of another type than the default's it may be a value all the same.
+    let other = || parameter.words.iter().map(|(_, value)| value).find(|value| value.as_str() == Some(text.trim()));
+    let converted = literal::convert(&parameter.name, parameter.default.as_ref(), text)
+        .or_else(|failure| other().cloned().ok_or(failure));
     let is_value = |value| parameter.words.iter().any(|(_, known)| known == value);
     match parameter.words.iter().find(|(name, _)| name == text.trim()) {
         // A value counts before a name, where one member has the name that is another's value.

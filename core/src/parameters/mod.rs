@@ -29,15 +29,23 @@ pub struct Declared {
 /// What a parser of the script's own has made of the command line, such as Python's `argparse`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parsed {
-    /// The names that it knows to be given: the default of such a parameter is what it has read.
+    /// The names that it reads: the default of such a parameter is what it has made of the command line.
+    pub names: Vec<String>,
+    /// Those of them that it knows to be given.
     pub given: Vec<String>,
     /// The arguments that it left unread.
     pub rest: Vec<String>,
 }
 
 impl Parsed {
+    /// Whether it has read the argument, whatever that is to it.
     fn has_read(&self, argument: &str) -> bool {
         !self.rest.iter().any(|left| left == argument)
+    }
+
+    /// Whether it has made the parameter's default of the command line.
+    fn reads(&self, parameter: &Declared) -> bool {
+        parameter.default.is_some() && self.names.contains(&parameter.name)
     }
 }
 
@@ -77,8 +85,8 @@ pub struct Resolution {
 /// flag alone switches a bool on. Other flags are the script's own. Without any declared name all bare `name=value` are
 /// taken. `lenient` lets undeclared names pass.
 ///
-/// Where the script has a parser of its own, flags that it has read mean what it made of them, and so they do in no type that it has
-/// not asked for; bare `name=value` that it has read need not be declared.
+/// Where the script has a parser of its own, the parameters that this reads are what it made of them, and `name=value` that it has read
+/// need not be declared.
 ///
 /// # Errors
 /// `UnknownParameter` for undeclared names, `InvalidValue` for what can't be read as the type of its default and for

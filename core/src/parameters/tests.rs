@@ -132,7 +132,17 @@ fn names_that_can_not_be() {
 
 /// What is recorded, and by which source, where the script's parser has left `rest` unread.
 fn parsed(defaults: &Value, line: &str, given: &str, rest: &str) -> std::result::Result<Vec<(Value, Source)>, Failure> {
-    let parsed = Parsed { given: words(given), rest: words(rest) };
+    parsed_of("a", defaults, line, given, rest)
+}
+
+fn parsed_of(
+    names: &str,
+    defaults: &Value,
+    line: &str,
+    given: &str,
+    rest: &str,
+) -> std::result::Result<Vec<(Value, Source)>, Failure> {
+    let parsed = Parsed { names: words(names), given: words(given), rest: words(rest) };
     let resolution = resolve(&declare(defaults), &words(line), Some(&parsed), false, &[])?;
     Ok(resolution.parameters.into_iter().map(|parameter| (parameter.value, parameter.source)).collect())
 }
@@ -170,8 +180,20 @@ fn what_the_script_s_own_parser_leaves_is_read_as_ever() {
         "left"
     );
     assert_eq!(parsed(&defaults, "--set b=5 =", "", "").expect("the parser's"), [(json!(3), Source::Code)]);
-    // A declared name is asked for by its name, whoever else has read it.
-    assert_eq!(parsed(&defaults, "a=5", "", "").expect("bare"), [(json!(5), Source::CommandLine)]);
+    // What it has read as something else, such as all the arguments that follow, is a declared name's all the same.
+    for line in ["a=5", "--a 5", "-a=5"] {
+        assert_eq!(parsed_of("", &defaults, line, "", "").expect(line), [(json!(5), Source::CommandLine)], "{line}");
+    }
+    // A name of its own means what it made of it, in a language of its own.
+    assert_eq!(parsed(&defaults, "a=1,2", "a", "").expect("bare"), [(json!(3), Source::CommandLine)]);
+}
+
+#[test]
+fn a_parser_s_name_without_a_default_is_read_from_the_text() {
+    let declared = [Declared { name: "a".to_owned(), default: None, words: Vec::new() }];
+    let parsed = Parsed { names: words("a"), given: words("a"), rest: Vec::new() };
+    let resolution = resolve(&declared, &words("--a 0.5"), Some(&parsed), false, &[]).expect("resolves");
+    assert_eq!(resolution.parameters[0].value, json!(0.5));
 }
 
 #[test]
@@ -188,6 +210,8 @@ fn a_word_stands_for_its_value() {
     let depths = [word("FLAT", json!(1)), word("DEEP", json!(9))];
     assert_eq!(read(json!(1), &depths, "DEEP").expect("a name"), json!(9));
     assert_eq!(read(json!(1), &depths, "9").expect("a value"), json!(9));
+    let mixed = [word("ONE", json!(1)), word("MANY", json!("many"))];
+    assert_eq!(read(json!(1), &mixed, "many").expect("a value of another type"), json!("many"));
     let failure = read(json!(1), &depths, "deep").expect_err("neither");
     assert_eq!(failure.hints.last().expect("a hint"), "Or give one of `FLAT`, `DEEP`");
 }

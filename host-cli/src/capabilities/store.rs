@@ -102,10 +102,9 @@ impl Store {
     fn place(&self, temporary: tempfile::NamedTempFile, path: &Path, size: u64) -> io::Result<()> {
         let _adding = self.lock(FlockOperation::LockShared)?;
         match File::open(path) {
+            // What has a name was synced before it got that; the name may be so new that it is not.
             Ok(there) if there.metadata()?.len() == size => {
                 renew(&there);
-                // It may be so new that the process which added it has not synced it yet.
-                there.sync_all()?;
                 drop(temporary);
             }
             // Of another size, a power cut tore it: the whole one takes its place.

@@ -8,6 +8,8 @@ import sys
 #: By the module that has what is wrapped: ours that wraps it, and what that has to have.
 _WATCHED = {
     "argparse": ("_parsers", "ArgumentParser"),
+    "click.core": ("_parsers", "Command"),
+    "typer._click.core": ("_parsers", "Command"),
     "stripping.storage": ("_stripping", "CacheStorage"),
     "catalysis.storage": ("_catalysis", "StorageClient"),
     "catalysis.storage.storage_client": ("_catalysis", "StorageClient"),

@@ -11,9 +11,8 @@ import sys
 
 from ._aurum import output, run_id
 
+#: Streams, what replaced their `write`, and their numbers.
 _watched: list = []
-#: What writes to a descriptor, and to no other stream.
-_BY_THEMSELVES = (io.TextIOWrapper, codecs.StreamWriter)
 #: Whether a write is a question, and whether it came through to us.
 _asking = _came_through = False
 #: The notebook that says when a cell begins and ends, and the task that runs its cells.
@@ -23,18 +22,31 @@ _notebook = _cell = None
 def install(*_):
     """Watch the standard streams, those that are not watched yet and allow it."""
     for number, stream in (1, sys.stdout), (2, sys.stderr):
-        if stream is not None and not _is_captured(stream) and not _is_watched(stream):
+        if stream is None or _is_captured(stream) or _is_watched(stream):
+            continue
+        if not any(of == number for _, _, of in _watched) or _writes_by_itself(stream, number):
             _watch(stream, number)
     _watch_cells()
 
 
 def look_again():
-    """Watch what the script has put in the place of a standard stream, where that writes to the same descriptor by itself. What passes on
-    to the former one is seen there, and what writes elsewhere is not the run's output."""
+    """Watch what the script has put in the place of a standard stream, where that writes to the same file by itself."""
     for number, stream in (1, sys.stdout), (2, sys.stderr):
-        known = any(watched is stream for watched, _ in _watched)
-        if not known and isinstance(stream, _BY_THEMSELVES) and leads_to(stream) == number and not _is_captured(stream):
+        known = any(watched is stream for watched, _, _ in _watched)
+        if not known and _writes_by_itself(stream, number) and not _is_captured(stream):
             _watch(stream, number)
+
+
+def _writes_by_itself(stream, number):
+    """Whether it writes to what the descriptor leads to. What passes on to the stream that was there before is seen there, and what writes
+    elsewhere is not the run's output."""
+    writer = isinstance(stream, codecs.StreamWriter) and type(stream).write is codecs.StreamWriter.write
+    if type(stream) is not io.TextIOWrapper and not writer:
+        return False
+    try:
+        return os.path.samestat(os.fstat(stream.fileno()), os.fstat(number))
+    except Exception:
+        return False
 
 
 def _watch(stream, number):
@@ -43,21 +55,20 @@ def _watch(stream, number):
         stream.write = write = _watching(forward, number)
     except (AttributeError, TypeError):
         return
-    _watched.append((stream, write))
+    _watched.append((stream, write, number))
 
 
 def _is_watched(stream):
-    """Whether what is written to it comes through to us. Others replace `write`, too, and may give back what was there before us; and
-    what is put in the place of a stream may pass on to that one."""
+    """Whether what is written to it comes through to us. Others replace `write`, too, and may give back what was there before us."""
     global _asking, _came_through
-    ours = [write for watched, write in _watched if watched is stream]
-    if not _watched or getattr(stream, "__dict__", {}).get("write") in ours:
+    ours = [write for watched, write, _ in _watched if watched is stream]
+    if not ours or getattr(stream, "__dict__", {}).get("write") in ours:
         return bool(ours)
     _asking, _came_through = True, False
     try:
         stream.write("")
     except Exception:
-        return bool(ours)
+        return True
     finally:
         _asking = False
     if not _came_through:
@@ -122,7 +133,7 @@ def restore():
         _notebook.events.unregister("post_run_cell", _end_cell)
         _notebook = None
     while _watched:
-        stream, write = _watched.pop()
+        stream, write, _ = _watched.pop()
         # Whoever has replaced it since goes on forwarding to ours.
         if getattr(stream, "__dict__", {}).get("write") is write:
             del stream.write

@@ -9,6 +9,9 @@ use gix::index::entry::{Flags, Mode};
 use super::failure;
 use crate::capabilities::Result;
 
+/// Bytes of an index from which on several threads read it sooner than one.
+const WORTH_THREADS: u64 = 1 << 20;
+
 /// Reads the index, an empty one if there is none. Folders that a sparse index keeps folded are unfolded.
 ///
 /// Always the working tree's own: the `GIT_INDEX_FILE` of a hook names a passing one.
@@ -17,7 +20,10 @@ pub(crate) fn read(repository: &gix::Repository) -> Result<gix::index::File> {
     let hash = repository.object_hash();
     // As git, we leave checking the sum to `git fsck`: with it, reading takes twice as long.
     let skip_sum = true;
-    let mut index = match gix::index::File::at(path.clone(), hash, skip_sum, Default::default()) {
+    // How many processors there are is told by the system's files, which takes longer than to read a small index.
+    let is_small = std::fs::metadata(&path).is_ok_and(|found| found.len() < WORTH_THREADS);
+    let options = gix::index::decode::Options { thread_limit: is_small.then_some(1), ..Default::default() };
+    let mut index = match gix::index::File::at(path.clone(), hash, skip_sum, options) {
         Ok(index) => index,
         Err(error) if is_missing(&error) => {
             return Ok(gix::index::File::from_state(gix::index::State::new(hash), path));

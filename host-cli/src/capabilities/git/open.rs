@@ -50,21 +50,11 @@ fn is_absent(error: &gix::Error) -> bool {
 /// Opens the repository whose working tree is rooted at `root`, or which is itself there and bare.
 pub(crate) fn open(root: &Path) -> Result<gix::Repository> {
     let root = canonical(root)?;
-    match locate(&root)? {
-        Place::Here => {}
-        Place::Nothing => {
-            let root = root.display();
-            return Err(Error::Other(format!("there is no git repository at `{root}`; `au init` makes one")));
-        }
-        Place::Above(top) => {
-            return Err(Error::Other(format!(
-                "`{}` is not the root of a git repository; that is `{}`",
-                root.display(),
-                top.display()
-            )));
-        }
-    }
-    let repository: gix::Repository = options().open(&root).map_err(|error| refused(&root, &error))?.into();
+    let repository: gix::Repository = match options().open(&root) {
+        Ok(repository) => repository.into(),
+        // Where it is instead is looked for only now: it costs as much as opening.
+        Err(error) => return Err(elsewhere(&root)?.unwrap_or_else(|| refused(&root, &error))),
+    };
     refuse_reftable(&repository)?;
 
     if let Some(top) = repository.workdir() {
@@ -103,6 +93,22 @@ fn options() -> gix::open::Options {
         Some(system) => options.permissions(permissions).system_config_path(system),
         None => options.permissions(permissions),
     }
+}
+
+/// The failure of a folder that no repository has its root in.
+fn elsewhere(root: &Path) -> Result<Option<Error>> {
+    Ok(match locate(root)? {
+        Place::Here => None,
+        Place::Nothing => {
+            let root = root.display();
+            Some(Error::Other(format!("there is no git repository at `{root}`; `au init` makes one")))
+        }
+        Place::Above(top) => Some(Error::Other(format!(
+            "`{}` is not the root of a git repository; that is `{}`",
+            root.display(),
+            top.display()
+        ))),
+    })
 }
 
 /// Opening fails above all for repositories of somebody else, whose settings could run programs.
