@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 
 use crate::run::{self, Beginning, enter, of_exception};
 use crate::session::{self, Standing, short};
-use crate::{opened, parameters, process, scope};
+use crate::{opened, parameters, process, scope, warn};
 
 /// What a block hands back at its end: its number, and what it takes to undo the context variable.
 type Entered = (u32, Option<Py<PyAny>>);
@@ -27,6 +27,11 @@ pub(crate) fn enter_block(
     if process::is_child() {
         // Whatever is begun in a child is its parent's run.
         enter(py, Beginning::default())?;
+        if !process::is_inheriting(py) {
+            let hint = "Begin the blocks in threads, or start a script for each: see \"Several runs in one process\""
+                .to_owned();
+            warn::warn(py, "A block of a child process is no run of its own: its values are the parent's", &[hint]);
+        }
         return Ok((scope::SHARED, None));
     }
     let outer = scope::current(py);

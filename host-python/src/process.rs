@@ -161,13 +161,30 @@ fn below(root: &Path, path: &Path) -> Option<String> {
 /// The script's own arguments. None of them in a notebook, under pytest or where no script runs: there the command line is
 /// somebody else's.
 pub(crate) fn arguments(py: Python<'_>) -> Vec<String> {
+    // A script may call pytest itself; what a test starts has a command line of its own.
+    let is_test = std::env::var_os("PYTEST_CURRENT_TEST").is_some()
+        && modules(py).and_then(|modules| modules.contains("pytest")).unwrap_or(false);
+    if is_test {
+        return Vec::new();
+    }
     if script(py).is_some() || is_from_text(py) { command_line(py) } else { Vec::new() }
 }
 
 /// Whether what runs was given as text: `python -c CODE a=1`, or `python - a=1` with the script on standard input.
 fn is_from_text(py: Python<'_>) -> bool {
+    first_argument(py).is_some_and(|first| first == "-c" || first == "-") && !is_interactive(py)
+}
+
+/// What `sys.argv` begins with: the script, as it was asked for.
+fn first_argument(py: Python<'_>) -> Option<String> {
     let first = || -> PyResult<String> { py.import("sys")?.getattr("argv")?.get_item(0)?.extract() };
-    first().is_ok_and(|first| first == "-c" || first == "-") && !is_interactive(py)
+    first().ok()
+}
+
+/// Whether a module of Python's own library stands there.
+fn is_of_python(py: Python<'_>, path: &Path) -> bool {
+    let library = || -> PyResult<String> { py.import("os")?.getattr("__file__")?.extract() };
+    library().is_ok_and(|library| Path::new(&library).parent() == path.parent())
 }
 
 /// What the script's own parser has made of the command line. None where it has none, or can't be asked: then it is read strictly.
@@ -228,12 +245,17 @@ fn script(py: Python<'_>) -> Option<PathBuf> {
         main.getattr("__file__")?.extract()
     };
     let path = PathBuf::from(file().ok()??);
-    let is_pytest = match path.file_name()?.to_str()? {
-        "__main__.py" => path.parent()?.ends_with("pytest"),
+    let is_tests = match path.file_name()?.to_str()? {
+        "__main__.py" => path.parent()?.ends_with("pytest") || path.parent()?.ends_with("unittest"),
         name => matches!(name, "pytest" | "py.test"),
     };
+    // `python -m cProfile SCRIPT` and the like run it without saying so.
+    let path = match is_of_python(py, &path) {
+        true => first_argument(py).map(PathBuf::from).filter(|first| first.is_file()).unwrap_or(path),
+        false => path,
+    };
     // What is piped into the interpreter is called `<stdin>`, and is no file.
-    (path.is_file() && !is_pytest && !is_interactive(py)).then_some(path)
+    (path.is_file() && !is_tests && !is_interactive(py)).then_some(path)
 }
 
 fn command_line(py: Python<'_>) -> Vec<String> {

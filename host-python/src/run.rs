@@ -439,8 +439,13 @@ pub(crate) fn at_exit(py: Python<'_>) {
         match end {
             End::Known(outcome, problem) => drop(finish(py, outcome, problem.as_ref(), Standing::Closed)),
             End::Exited(told) => {
+                // Where the code stays unknown, what `sys.exit` was given last is the best guess.
+                let (outcome, problem) = match &told {
+                    Some(status) => of_status(i32::from(!status.is_success()), Some(status)),
+                    None => (Outcome::Finished, None),
+                };
                 if !finish_later(py, told) {
-                    finish(py, Outcome::Finished, None, Standing::Closed);
+                    finish(py, outcome, problem.as_ref(), Standing::Closed);
                 }
             }
         }

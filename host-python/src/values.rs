@@ -1,8 +1,10 @@
 //! Parameters' values between Python and the JSON of `wit/types.wit`.
 
+use std::fmt;
+
 use pyo3::exceptions::PyRecursionError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple, PyType};
+use pyo3::types::{PyBool, PyByteArray, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple, PyType};
 use serde_json::Value;
 
 use crate::errors::invalid_value;
@@ -14,14 +16,41 @@ const DEPTH: usize = 64;
 /// The JSON text of a parameter's value.
 pub(crate) fn to_json(name: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
     let mut json = String::new();
-    write(name, value, &mut json, 0)?;
+    write(&Place::Name(name), value, &mut json, 0)?;
     Ok(json)
 }
 
-fn write(name: &str, value: &Bound<'_, PyAny>, json: &mut String, depth: usize) -> PyResult<()> {
+/// Where a value stands, as people write it: `model.layers[1]`.
+enum Place<'p> {
+    Name(&'p str),
+    Key(&'p Place<'p>, &'p str),
+    Item(&'p Place<'p>, usize),
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::Key(outer, key) => write!(f, "{outer}.{key}"),
+            Self::Item(outer, position) => write!(f, "{outer}[{position}]"),
+        }
+    }
+}
+
+impl Place<'_> {
+    /// The name of the parameter that it is in.
+    fn parameter(&self) -> &str {
+        match self {
+            Self::Name(name) => name,
+            Self::Key(outer, _) | Self::Item(outer, _) => outer.parameter(),
+        }
+    }
+}
+
+fn write(place: &Place<'_>, value: &Bound<'_, PyAny>, json: &mut String, depth: usize) -> PyResult<()> {
     let py = value.py();
     if depth > DEPTH {
-        let message = format!("The parameter `{name}` is nested more than {DEPTH} levels deep");
+        let message = format!("The parameter `{}` is nested more than {DEPTH} levels deep", place.parameter());
         return Err(invalid_value(py, message, "Keep a flatter value, or the path of a file that holds it"));
     }
     if value.is_none() {
@@ -35,53 +64,63 @@ fn write(name: &str, value: &Bound<'_, PyAny>, json: &mut String, depth: usize) 
     } else if let Ok(float) = value.cast::<PyFloat>() {
         json.push_str(&float_to_json(float.value()));
     } else if let Ok(text) = value.cast::<PyString>() {
-        json.push_str(&text_to_json(name, text)?);
-    } else if let Ok(items) = value.cast::<PyList>() {
-        write_items(name, items.iter(), json, depth)?;
-    } else if let Ok(items) = value.cast::<PyTuple>() {
-        write_items(name, items.iter(), json, depth)?;
-    } else if let Ok(entries) = value.cast::<PyDict>() {
-        json.push('{');
-        for (position, (key, value)) in entries.iter().enumerate() {
-            let Ok(key) = key.cast::<PyString>() else {
-                let message = format!("The parameter `{name}` has a key that is not text but {}", kind(&key));
-                return Err(invalid_value(py, message, "Use keys of type `str`"));
-            };
-            if position > 0 {
-                json.push(',');
-            }
-            json.push_str(&text_to_json(name, key)?);
-            json.push(':');
-            write(name, &value, json, depth + 1)?;
-        }
-        json.push('}');
+        json.push_str(&text_to_json(place, text)?);
+    } else if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
+        write_items(place, value, json, depth)?;
+    } else if value.is_instance_of::<PyDict>() {
+        write_entries(place, value, json, depth)?;
     } else if is_scalar(value)? {
-        write(name, &value.call_method0("item")?, json, depth + 1)?;
+        write(place, &value.call_method0("item")?, json, depth + 1)?;
     } else if let Some((_, plain)) = Rich::of(value)? {
-        write(name, &plain, json, depth + 1)?;
+        write(place, &plain, json, depth + 1)?;
+    } else if value.cast::<PyMapping>().is_ok() {
+        // Such as the configurations of OmegaConf.
+        write_entries(place, value, json, depth)?;
+    } else if is_list(value)? {
+        write_items(place, value, json, depth)?;
     } else {
-        let message = format!("The parameter `{name}` can't be recorded: it is {}", kind(value));
+        let message = format!("The parameter `{place}` can't be recorded: it is {}", kind(value));
         let hint = "Use None, bool, int, float, str, or lists, tuples and dicts of these";
         return Err(invalid_value(py, message, hint));
     }
     Ok(())
 }
 
-fn write_items<'py>(
-    name: &str,
-    items: impl Iterator<Item = Bound<'py, PyAny>>,
-    json: &mut String,
-    depth: usize,
-) -> PyResult<()> {
+fn write_items(place: &Place<'_>, items: &Bound<'_, PyAny>, json: &mut String, depth: usize) -> PyResult<()> {
     json.push('[');
-    for (position, item) in items.enumerate() {
+    for (position, item) in items.try_iter()?.enumerate() {
         if position > 0 {
             json.push(',');
         }
-        write(name, &item, json, depth + 1)?;
+        write(&Place::Item(place, position), &item?, json, depth + 1)?;
     }
     json.push(']');
     Ok(())
+}
+
+fn write_entries(place: &Place<'_>, entries: &Bound<'_, PyAny>, json: &mut String, depth: usize) -> PyResult<()> {
+    json.push('{');
+    for (position, entry) in entries.call_method0("items")?.try_iter()?.enumerate() {
+        let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = entry?.extract()?;
+        let Ok(key) = key.cast::<PyString>() else {
+            let message = format!("The parameter `{place}` has a key that is not text but {}", kind(&key));
+            return Err(invalid_value(key.py(), message, "Use keys of type `str`"));
+        };
+        if position > 0 {
+            json.push(',');
+        }
+        json.push_str(&text_to_json(place, key)?);
+        json.push(':');
+        write(&Place::Key(place, key.to_str()?), &value, json, depth + 1)?;
+    }
+    json.push('}');
+    Ok(())
+}
+
+/// Whether it is a list to Python, of whatever class. Bytes are a sequence of numbers to Python alone.
+fn is_list(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let lists = value.py().import("collections.abc")?.getattr("MutableSequence")?;
+    Ok(value.is_instance(&lists)? && !value.is_instance_of::<PyByteArray>())
 }
 
 /// What is recorded as something plainer, and read back from the command line.
@@ -157,11 +196,11 @@ fn float_to_json(float: f64) -> String {
     }
 }
 
-fn text_to_json(name: &str, text: &Bound<'_, PyString>) -> PyResult<String> {
+fn text_to_json(place: &Place<'_>, text: &Bound<'_, PyString>) -> PyResult<String> {
     match text.to_str() {
         Ok(text) => Ok(Value::from(text).to_string()),
         Err(_) => {
-            let message = format!("The parameter `{name}` holds text that is not Unicode");
+            let message = format!("The parameter `{place}` holds text that is not Unicode");
             Err(invalid_value(text.py(), message, "Remove the surrogates from it"))
         }
     }

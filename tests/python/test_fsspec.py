@@ -159,3 +159,10 @@ Signed().cat_file("signed://ada:hush@host/a?X-Amz-Signature=hush")
 def test_a_file_that_is_open_can_be_pickled(env: AuEnv, url: str) -> None:
     body = "import pickle\nfile = fs.open(PATH)\nfile.read(4)\nagain = pickle.loads(pickle.dumps(file))\nassert again.read() == DATA[4:]\nfile.close()\n"
     assert len(run(env, url, body)) == 1
+
+
+def test_what_is_read_and_never_kept_is_not_missed(env: AuEnv) -> None:
+    env.script("import fsspec\nfs = fsspec.filesystem('memory')\nfs.pipe('/a.csv', b'a,b')\nau.log(x=1)\nfs.cat('/a.csv')\n")
+    env.python("src/experiment.py").ok()
+    assert env.record(env.tags()[0])["reads"]
+    env.au("verify", "--strict").ok()

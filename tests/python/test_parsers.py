@@ -316,3 +316,22 @@ def test_a_script_that_is_given_as_text_has_a_command_line_too(env: AuEnv, how: 
     assert env.run(*command, "a=7").ok().stdout == "7\n"
     assert recorded(env) == {"a": (7, "command-line")}
     env.run(*command, "b=7").failed(1, "Unknown parameters: `b`")
+
+
+def test_the_arguments_of_tests_are_none_of_the_script_s(env: AuEnv) -> None:
+    env.write(
+        "tests/test_u.py",
+        "import unittest\nimport aurum as au\nclass T(unittest.TestCase):\n    def test(self):\n"
+        "        self.assertEqual(au.parameters(k=1, cov='x').cov, 'x')\n",
+    )
+    env.write("tests/__init__.py", "")
+    env.python("-m", "unittest", "-k", "test", "-v", "tests.test_u").ok()
+    env.write("run_tests.py", "import sys, pytest\nsys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', 'tests']))\n")
+    env.python("run_tests.py", "--cov=src").ok()
+
+
+def test_a_profiled_script_is_recorded_by_its_name(env: AuEnv) -> None:
+    env.script("au.parameters(q=1)\n")
+    env.python("-m", "cProfile", "-o", env.root / "profile", "src/experiment.py", "q=7").ok()
+    [row] = env.rows()
+    assert (row["script"], row["parameters"]) == ("src/experiment.py", {"q": 7})

@@ -80,6 +80,13 @@ def test_an_ignore_file_that_is_there_is_left_alone(env: AuEnv) -> None:
     assert (env.project / ".stripping/.gitignore").read_text() == "*\n!kept\n"
 
 
+def test_an_ignore_file_of_the_user_s_own_is_no_reason_to_let_it_in(env: AuEnv) -> None:
+    env.write("own/.gitignore", "*.tmp\n")
+    pipeline(env, "'own'")
+    check(env)
+    assert (env.project / "own/.gitignore").read_text() == "*.tmp\n"
+
+
 def test_its_calls_of_the_first_aurum_work_and_take_nothing_along(env: AuEnv) -> None:
     # Stripping makes them where there is a module of this name.
     pipeline(env, "'.stripping'", "import sys, types\nsys.modules['au'] = types.ModuleType('au')\n" + AURUM_FIRST)

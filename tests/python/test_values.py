@@ -218,3 +218,20 @@ def test_the_deepest_values_and_conditions_fit_the_sandbox(env: AuEnv) -> None:
     env.python("src/experiment.py", "given=" + "[" * 60 + "]" * 60).ok()
     nested = "(" * 64 + "status = finished" + ")" * 64
     assert len(json.loads(env.au("metrics", "--json", "--where", nested).ok().stdout)) == 1
+
+
+def test_what_can_not_be_recorded_is_named_by_its_place(env: AuEnv) -> None:
+    env.script("au.parameters(cfg={'a': {'b': [1, {'c': object()}]}})\n")
+    env.python("src/experiment.py").failed(1, "The parameter `cfg.a.b[1].c` can't be recorded: it is an object of type `object`")
+
+
+def test_mappings_and_lists_of_any_class_are_dicts_and_lists(env: AuEnv) -> None:
+    env.script(
+        "import collections, types\n"
+        "au.parameters(one=types.MappingProxyType({'a': collections.deque([1, 2])}), two=collections.ChainMap({'b': 1}, {'c': 2}))\n"
+    )
+    env.python("src/experiment.py").ok()
+    assert env.rows()[0]["parameters"] == {"one": {"a": [1, 2]}, "two": {"b": 1, "c": 2}}
+    for value in ("b'bytes'", "bytearray(b'bytes')", "range(10**12)", "{1, 2}"):
+        env.script(f"au.parameters(x={value})\n")
+        env.python("src/experiment.py").failed(1, "The parameter `x` can't be recorded")

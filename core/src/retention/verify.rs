@@ -179,6 +179,10 @@ impl Verification {
         digests::find(text.as_bytes(), &mut all);
         let requirements = record.environment.as_ref().map(|environment| environment.requirements.as_str());
         all.retain(|digest| Some(digest.as_str()) != requirements);
+        // What was read through a storage's client is told by its digest, and never kept.
+        all.retain(|digest| {
+            named.contains_key(digest.as_str()) || !record.reads.iter().any(|read| read.digest.as_ref() == Some(digest))
+        });
         // What was recorded before it changed is named, and was never what the run had.
         all.retain(|digest| {
             named.contains_key(digest.as_str())

@@ -10,8 +10,8 @@ from ._threads import is_main
 _exit = sys.exit
 #: What the main thread runs.
 _main = None
-#: What called `sys.exit` last, how far it had come then, and the status.
-_called = (None, None, None)
+#: What the thread runs that called `sys.exit` last, how far it had come then, the status, and whether that code itself called it.
+_called = (None, None, None, False)
 
 
 def install():
@@ -33,8 +33,9 @@ def exit(status=None, /):
     global _called
     # In another thread it ends that thread alone.
     if is_main():
-        frame = _bottom(sys._getframe())
-        _called = frame, frame.f_lasti, status
+        own = sys._getframe()
+        frame = _bottom(own)
+        _called = frame, frame.f_lasti, status, own.f_back is frame
     _exit(status)
 
 
@@ -44,7 +45,7 @@ def ending():
     Returns:
         Whether it exited rather than came to its end; whether `sys.exit` did that for sure; and the status that it was given last.
     """
-    frame, place, status = _called
+    frame, place, status, directly = _called
     if _main is None and frame is None:
         return False, True, None
     from opcode import opname
@@ -53,7 +54,8 @@ def ending():
     # Where somebody caught what `sys.exit` raised, the script came to its end.
     if opname[main.f_code.co_code[main.f_lasti]].startswith("RETURN_"):
         return False, True, None
-    return True, frame is main and place == main.f_lasti, status
+    # Of a call further down somebody may have caught what it raised, and another may have exited since.
+    return True, directly and frame is main and place == main.f_lasti, status
 
 
 def _frame_of_main():

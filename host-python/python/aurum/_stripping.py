@@ -40,7 +40,7 @@ def keep_out(storage):
     try:
         folder, own = os.path.abspath(storage.cache_dir), storage.hashed_name
         others = [name for name in os.listdir(folder) if not _is_cache(name)]
-        if others in ([], [_IGNORE]):
+        if not others or (others == [_IGNORE] and _is_ours(os.path.join(folder, _IGNORE))):
             _write(os.path.join(folder, _IGNORE))
             return
         # A folder that has other things in it as well.
@@ -54,6 +54,11 @@ def keep_out(storage):
 
 def _is_cache(name):
     return name == _HASHES or (len(name) == 40 and set(name) <= set("0123456789abcdef"))
+
+
+def _is_ours(path):
+    with open(path, errors="replace") as file:
+        return file.read() == _EVERYTHING
 
 
 def _write(path):
