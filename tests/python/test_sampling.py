@@ -18,9 +18,14 @@ RATES = {"cpu", "process/cpu", "process/read", "process/written", "network/recei
 #: The threads that sample, by the names that they give themselves once they run.
 THREADS = """
 import glob, os, pathlib, time
+def name(path):
+    try:
+        return pathlib.Path(path).read_text().strip()
+    # A thread that has ended since it was listed.
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 def threads():
-    names = [pathlib.Path(path).read_text().strip() for path in glob.glob("/proc/self/task/*/comm")]
-    return [name for name in names if name == "aurum-system"]
+    return [path for path in glob.glob("/proc/self/task/*/comm") if name(path) == "aurum-system"]
 def is_one():
     end = time.monotonic() + 5
     while len(threads()) != 1 and time.monotonic() < end:
