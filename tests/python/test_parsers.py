@@ -175,14 +175,15 @@ def test_a_worker_declares_what_its_parent_has_parsed(env: AuEnv, method: str) -
     assert recorded(env) == {"layers": ([64, 32], "command-line")}
 
 
-def test_many_arguments_are_noted_in_no_time(env: AuEnv) -> None:
+def test_noting_many_arguments_looks_for_none_of_them_in_a_list(env: AuEnv) -> None:
     env.script(
-        "import argparse, time\nparser = argparse.ArgumentParser()\nparser.add_argument('files', nargs='*')\nbegin = time.perf_counter()\n"
-        "args = parser.parse_args()\nourselves = time.perf_counter() - begin\nbegin = time.perf_counter()\n"
-        "argparse.ArgumentParser.parse_known_args.__wrapped__(parser)\nprint(ourselves / (time.perf_counter() - begin))\n"
+        "import argparse, sys\nclass Counted(str):\n    times = 0\n    __hash__ = str.__hash__\n    def __eq__(self, other):\n"
+        "        Counted.times += 1\n        return str.__eq__(self, other)\n"
+        "sys.argv[1:] = map(Counted, sys.argv[1:])\nparser = argparse.ArgumentParser()\nparser.add_argument('files', nargs='*')\n"
+        "args = parser.parse_args()\nprint(Counted.times / len(args.files))\n"
     )
-    out = env.python("src/experiment.py", *(f"image-{number}.jpg" for number in range(20_000))).ok()
-    assert float(out.stdout) < 50, "it was a thousand times as long when each argument was looked for in a list"
+    out = env.python("src/experiment.py", *(f"image-{number}.jpg" for number in range(2_000))).ok()
+    assert float(out.stdout) < 50, "it was a thousand comparisons and more of each"
 
 
 def test_who_parses_before_the_import_is_told(env: AuEnv) -> None:

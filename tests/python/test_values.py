@@ -79,7 +79,7 @@ def test_what_can_not_be_one_is_told(env: AuEnv) -> None:
         out = env.python("src/experiment.py", given).failed(1)
         assert f"InvalidValueError: `{given}` can't be read as `{kind}`" in out.stderr, out.stderr
     env.python("src/experiment.py", "depth=2").failed(1, "`depth=2` can't be read as `Depth`: 2 is not a valid Depth")
-    out = env.python("src/experiment.py", "depth=deep").failed(1, "`depth=deep` is not an integer", "Or give one of `FLAT`, `DEEP`")
+    env.python("src/experiment.py", "depth=deep").failed(1, "`depth=deep` is not an integer", "Or give one of `FLAT`, `DEEP`")
     env.script("au.parameters(model=object())\n")
     env.python("src/experiment.py").failed(1, "The parameter `model` can't be recorded: it is")
     assert env.rows() == []

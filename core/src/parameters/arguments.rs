@@ -40,11 +40,11 @@ pub(super) fn read<'a>(
 ) -> Result<Givings<'a>> {
     let mut givings = Givings::default();
     let has_read = |argument: &str| parsed.is_some_and(|parsed| parsed.has_read(argument));
-    let reads = |parameter: &Declared| parsed.is_some_and(|parsed| parsed.reads(parameter));
-    for parameter in declared.iter().filter(|parameter| reads(parameter)) {
-        if parsed.is_some_and(|parsed| parsed.given.contains(&parameter.name)) {
-            givings.declared.insert(&parameter.name, Given::Parsed);
-        }
+    let is_made_of = |parameter: &Declared, argument: &str| {
+        has_read(argument) && parsed.is_some_and(|parsed| parsed.reads(parameter))
+    };
+    for parameter in declared.iter().filter(|&parameter| parsed.is_some_and(|parsed| parsed.was_given(parameter))) {
+        givings.declared.insert(&parameter.name, Given::Parsed);
     }
     let mut arguments = arguments.iter().map(String::as_str).peekable();
     while let Some(argument) = arguments.next() {
@@ -59,7 +59,7 @@ pub(super) fn read<'a>(
                 // care: alone it means nothing.
                 continue;
             };
-            if has_read(argument) && reads(parameter) {
+            if is_made_of(parameter, argument) {
                 givings.declared.insert(&parameter.name, Given::Parsed);
                 continue;
             }
@@ -67,7 +67,7 @@ pub(super) fn read<'a>(
             givings.declared.insert(&parameter.name, text.map_or(Given::Flag(argument), Given::Text));
         } else if let Some((name, text)) = bare(argument) {
             if let Some(parameter) = find(declared, name) {
-                let given = if has_read(argument) && reads(parameter) { Given::Parsed } else { Given::Text(text) };
+                let given = if is_made_of(parameter, argument) { Given::Parsed } else { Given::Text(text) };
                 givings.declared.insert(&parameter.name, given);
             } else if has_read(argument) && !declared.is_empty() {
                 // The script's own, such as one of several `--set name=value`.

@@ -47,6 +47,11 @@ impl Parsed {
     fn reads(&self, parameter: &Declared) -> bool {
         parameter.default.is_some() && self.names.contains(&parameter.name)
     }
+
+    /// Whether it knows the parameter to be given.
+    fn was_given(&self, parameter: &Declared) -> bool {
+        self.reads(parameter) && self.given.contains(&parameter.name)
+    }
 }
 
 /// Who gave a value.

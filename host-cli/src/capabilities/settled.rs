@@ -10,7 +10,7 @@ use super::sharing::create_dir_all;
 
 /// What has not changed for so long was written by the system itself; Linux lets nothing wait for longer than about half a minute,
 /// or ten where it spares a laptop's disk.
-const AFTER: Duration = Duration::from_secs(15 * 60);
+pub(super) const AFTER: Duration = Duration::from_secs(15 * 60);
 
 /// Whether a file was written, and got its name, so long ago that a sync has nothing to do. Its content's own time says nothing: a copy
 /// has that of its original.

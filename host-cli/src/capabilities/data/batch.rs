@@ -12,15 +12,13 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, Timespec, Timestamp
 use rustix::io::Errno;
 
 use super::place::make_folder;
+use crate::capabilities::settled;
 use crate::capabilities::sharing::{create_dir_all, share};
 use crate::capabilities::store::{Hash, Store, hash_stream, hexadecimal, is_old, object_name, sync_folder};
 use crate::capabilities::{Error, Result};
 
 /// From how many files on one sync of the whole file system is less than a sync of each.
 const FEW: usize = 16;
-/// How long after a content got its name the name is on stable storage, whether or not who gave it has synced it. Journals are written
-/// every few seconds, and seldom let wait for more than five minutes.
-const SETTLED: Duration = Duration::from_secs(15 * 60);
 /// When to put what there is in its place, so that no more than this has to be remembered.
 const MANY: usize = 1 << 16;
 
@@ -35,7 +33,8 @@ pub(in crate::capabilities) struct Batch<'s> {
     temporary: OnceLock<Temporary>,
     contents: Mutex<Contents>,
     streams: AtomicU64,
-    /// [`SETTLED`], but in tests.
+    /// How long after a content got its name the name is on stable storage, whether or not who gave it has synced it:
+    /// [`settled::AFTER`], but in tests.
     settled: Duration,
     /// Nothing is cleared while what is there already is relied on.
     _adding: Option<File>,
@@ -79,7 +78,7 @@ impl<'s> Batch<'s> {
             temporary: OnceLock::new(),
             contents: Mutex::default(),
             streams: AtomicU64::new(0),
-            settled: SETTLED,
+            settled: settled::AFTER,
             _adding: adding,
         })
     }
